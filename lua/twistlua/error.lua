@@ -1,0 +1,131 @@
+-- SPDX-License-Identifier: MIT
+-- error.lua -- the classes of everything that can go wrong with a connection, a port, a timer,
+-- a process or the reactor, and the choice of the class for an errno.
+-- An error is an object with a class, so that `failure:check(error.ConnectError)` takes the subclasses too.
+
+local Object  = require("twistlua.class").Object
+local options = require "twistlua.options"
+
+---@class twistlua.Error: twistlua.Object
+---@field message string the whole text, without the class name
+---@field errno integer|nil the system's error number, positive
+---@field code string|nil its name, such as "ECONNREFUSED"
+---@field summary string|nil class field: what every error of the class has in common; opens the message
+---@operator call(...): twistlua.Error
+local Error = Object:extend("Error")
+
+Error.options = { errno = "integer", code = "string" }   -- a subclass may name more fields
+
+local function compose(summary, errno, detail)
+  if not summary then return detail or "" end
+  local text = summary
+  if errno then text = text .. ": " .. errno end
+  if detail and detail ~= "" then text = text .. ": " .. detail end
+  return text:sub(-1) == "." and text or text .. "."
+end
+
+---@param detail? string
+---@param fields? { errno?: integer, code?: string }
+function Error:init(detail, fields)
+  if detail ~= nil then detail = tostring(detail) end
+  for name, value in pairs(options.check(self.__name, fields, self.options, 4)) do self[name] = value end
+  self.message = compose(self.summary, self.errno, detail)
+end
+
+function Error:__tostring()
+  return self.message == "" and self.__name or self.__name .. ": " .. self.message
+end
+
+---@type table<string, twistlua.Error>
+local errors = { Error = Error }
+
+local function define(name, parent, summary)
+  local class = parent:extend(name)
+  class.summary = summary or parent.summary
+  errors[name] = class
+  return class
+end
+
+define("IOError", Error)
+define("DNSLookupError", errors.IOError, "DNS lookup failed")
+
+define("BindError", Error, "An error occurred binding to an interface")
+define("CannotListenError", errors.BindError)
+errors.CannotListenError.summary = nil   -- getListenError names the place instead
+define("AlreadyListened", Error, "This endpoint listens only once, and has done so")
+define("NotListeningError", Error, "The port is not listening")
+define("MulticastJoinError", Error, "The multicast group was not joined or left")
+define("MessageLengthError", Error, "Message is too long to send")
+define("InvalidAddressError", Error, "The address cannot be used here")
+
+define("ConnectError", Error, "An error occurred while connecting")
+define("ConnectBindError", errors.ConnectError, "Couldn't bind")
+define("UnknownHostError", errors.ConnectError, "Hostname couldn't be looked up")
+define("NoRouteError", errors.ConnectError, "No route to host")
+define("ConnectionRefusedError", errors.ConnectError, "Connection was refused by other side")
+define("TCPTimedOutError", errors.ConnectError, "TCP connection timed out")
+define("ServiceNameUnknownError", errors.ConnectError, "Service name given as port is unknown")
+define("SSLError", errors.ConnectError, "An SSL error occurred")
+define("UserError", errors.ConnectError, "User aborted connection")
+define("TimeoutError", errors.UserError, "User timeout caused connection failure")
+define("ConnectingCancelledError", Error, "The attempt to connect was cancelled")
+define("NotConnectingError", Error, "There is no attempt to connect that could be stopped")
+define("NoProtocol", Error, "The factory built no protocol for the connection")
+
+define("ConnectionClosed", Error, "Connection was closed, whether cleanly or non-cleanly")
+define("ConnectionDone", errors.ConnectionClosed, "Connection was closed cleanly")
+define("ConnectionLost", errors.ConnectionClosed, "Connection to the other side was lost in a non-clean fashion")
+define("ConnectionAborted", errors.ConnectionLost, "Connection was aborted locally")
+define("FileDescriptorOverrun", errors.ConnectionLost, "More file descriptors than bytes came from the other side")
+
+local PROCESS_OPTIONS = {
+  errno = "integer", code = "string",
+  exitCode = "integer", signal = "integer", status = "integer",
+}
+
+define("ProcessDone", errors.ConnectionDone, "A process has ended without apparent errors")
+define("ProcessTerminated", errors.ConnectionLost, "A process has ended with a probable error condition")
+define("ProcessExitedAlready", Error, "The process has already exited")
+errors.ProcessDone.options = PROCESS_OPTIONS
+errors.ProcessTerminated.options = PROCESS_OPTIONS
+
+define("AlreadyCalled", Error, "Tried to cancel an already-called event")
+define("AlreadyCancelled", Error, "Tried to cancel an already-cancelled event")
+define("ReactorNotRunning", Error, "The reactor is not running")
+define("ReactorAlreadyRunning", Error, "The reactor is already running")
+define("ReactorNotRestartable", Error, "The reactor has been stopped and cannot run again")
+define("ReactorAlreadyInstalledError", Error, "A reactor has already been installed")
+
+local CONNECT_ERRORS = {
+  ECONNREFUSED = errors.ConnectionRefusedError,
+  ENETUNREACH  = errors.NoRouteError,
+  EHOSTUNREACH = errors.NoRouteError,
+  ETIMEDOUT    = errors.TCPTimedOutError,
+}
+
+---The error for a failed connect.
+---@param errno integer|nil
+---@param code string|nil its name
+---@param text string|nil what the system says about it
+---@return twistlua.Error a ConnectError, of the subclass that says most
+function errors.getConnectError(errno, code, text)
+  local class = CONNECT_ERRORS[code] or errors.ConnectError
+  return class(text, { errno = errno, code = code })
+end
+
+---The error for a failed bind or listen.
+---@param interface string "" or nil for any
+---@param port integer|string a port number, or the path of a UNIX socket
+---@param errno integer|nil
+---@param code string|nil
+---@param text string|nil
+---@return twistlua.Error a CannotListenError
+function errors.getListenError(interface, port, errno, code, text)
+  if not interface or interface == "" then interface = "any" end
+  if interface:find(":", 1, true) then interface = "[" .. interface .. "]" end
+  local place = type(port) == "string" and port or ("%s:%d"):format(interface, port)
+  return errors.CannotListenError(
+    compose("Couldn't listen on " .. place, errno, text), { errno = errno, code = code })
+end
+
+return errors
