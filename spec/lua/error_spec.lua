@@ -9,7 +9,8 @@ describe("Error", function()
 
   it("shows its class when printed", function()
     local refused = errors.ConnectionRefusedError("Connection refused", { errno = 111, code = "ECONNREFUSED" })
-    assert.equal("ConnectionRefusedError: Connection was refused by other side: 111: Connection refused.", tostring(refused))
+    assert.equal("ConnectionRefusedError: Connection was refused by other side: 111: Connection refused.",
+      tostring(refused))
     assert.equal(111, refused.errno)
     assert.equal("ECONNREFUSED", refused.code)
   end)
@@ -21,8 +22,8 @@ describe("Error", function()
   end)
 
   it("refuses a field that its class does not know", function()
-    assert.error_matches(function() errors.ConnectError("x", { errnum = 1 }) end,
-      "error_spec.lua:%d+: ConnectError: unknown option 'errnum' %(known: code, errno%)")
+    local _, message = pcall(function() errors.ConnectError("x", { errnum = 1 }) end)
+    assert.matches("error_spec.lua:%d+: ConnectError: unknown option 'errnum' %(known: code, errno%)", message)
   end)
 
   it("keeps the exit code and signal of a process", function()
@@ -84,7 +85,10 @@ describe("getListenError", function()
 end)
 
 describe("options", function()
-  local function listen(given) return options.check("listen", given, { backlog = "integer", interface = "string" }) end
+  local function listen(given)
+    local checked = options.check("listen", given, { backlog = "integer", interface = "string" })
+    return checked   -- not a tail call: its frame is what the message looks past
+  end
 
   it("returns what was given", function()
     assert.same({ backlog = 5 }, listen { backlog = 5 })
@@ -92,8 +96,8 @@ describe("options", function()
   end)
 
   it("names an unknown option on the caller's line", function()
-    assert.error_matches(function() listen { backlgo = 5 } end,
-      "error_spec.lua:%d+: listen: unknown option 'backlgo' %(known: backlog, interface%)")
+    local _, message = pcall(function() listen { backlgo = 5 } end)
+    assert.matches("error_spec.lua:%d+: listen: unknown option 'backlgo' %(known: backlog, interface%)", message)
   end)
 
   it("names the type that was expected", function()
