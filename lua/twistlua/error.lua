@@ -74,9 +74,11 @@ define("NoProtocol", Error, "The factory built no protocol for the connection")
 
 define("ConnectionClosed", Error, "Connection was closed, whether cleanly or non-cleanly")
 define("ConnectionDone", errors.ConnectionClosed, "Connection was closed cleanly")
-define("ConnectionLost", errors.ConnectionClosed, "Connection to the other side was lost in a non-clean fashion")
+define("ConnectionLost", errors.ConnectionClosed,
+  "Connection to the other side was lost in a non-clean fashion")
 define("ConnectionAborted", errors.ConnectionLost, "Connection was aborted locally")
-define("FileDescriptorOverrun", errors.ConnectionLost, "More file descriptors than bytes came from the other side")
+define("FileDescriptorOverrun", errors.ConnectionLost,
+  "More file descriptors than bytes came from the other side")
 
 local PROCESS_OPTIONS = {
   errno = "integer", code = "string",
@@ -95,6 +97,15 @@ define("ReactorNotRunning", Error, "The reactor is not running")
 define("ReactorAlreadyRunning", Error, "The reactor is already running")
 define("ReactorNotRestartable", Error, "The reactor has been stopped and cannot run again")
 define("ReactorAlreadyInstalledError", Error, "A reactor has already been installed")
+
+---Ends a program that `task.react` runs with an exit status of its own.
+local SystemExit = define("SystemExit", Error)
+
+---@param status? integer default 0
+function SystemExit:init(status)
+  self.status = status or 0
+  self.message = "exit status " .. self.status
+end
 
 local CONNECT_ERRORS = {
   ECONNREFUSED = errors.ConnectionRefusedError,
