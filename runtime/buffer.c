@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ * buffer.c -- the output queue of a stream.
+ * Small writes are copied together into segments of one size, which the reactor keeps for
+ * reuse, so that an idle stream owns no buffer and a busy one does not call the allocator.
+ * Invariant: no segment of a queue is fully sent; length is the sum of what is left. */
+#include "buffer.h"
+
+#include <string.h>
+#include <sys/uio.h>
+
+#include "reactor.h"
+
+enum { SEGMENT_SIZE = 4096, KEPT_SEGMENTS = 64 };
+
+static struct twl__segment *segment_new(twl_reactor *reactor, size_t size)
+{
+    struct twl__segment *segment = reactor->free_segments;
+
+    if (size <= SEGMENT_SIZE && segment) {
+        reactor->free_segments = segment->next;
+        reactor->free_segment_count--;
+        return segment;
+    }
+    if (size < SEGMENT_SIZE) size = SEGMENT_SIZE;
+    segment = twl__alloc(reactor, size);
+    if (segment) segment->size = size;
+    return segment;
+}
+
+static void segment_free(twl_reactor *reactor, struct twl__segment *segment)
+{
+    if (segment->release) segment->release(segment->context, segment->token);
+    if (segment->size == SEGMENT_SIZE &&
+        reactor->free_segment_count < KEPT_SEGMENTS) {
+        segment->next = reactor->free_segments;
+        reactor->free_segments = segment;
+        reactor->free_segment_count++;
+        return;
+    }
+    twl__free(reactor, segment, segment->size);
+}
+
+static void append(struct twl__buffer *buffer, struct twl__segment *segment)
+{
+    segment->next = NULL;
+    if (buffer->last)
+        buffer->last->next = segment;
+    else
+        buffer->first = segment;
+    buffer->last = segment;
+}
+
+static char *room(const struct twl__segment *segment)
+{
+    return (char *)(uintptr_t)segment->bytes + segment->length;
+}
+
+static size_t room_left(const struct twl__segment *segment)
+{
+    if (segment->release) return 0;
+    return segment->size - sizeof *segment - segment->length;
+}
+
+int twl__buffer_copy(twl_reactor *reactor, struct twl__buffer *buffer,
+                     const char *bytes, size_t length)
+{
+    struct twl__segment *last = buffer->last;
+
+    if (length == 0) return 0;
+    if (!last || room_left(last) < length) {
+        last = segment_new(reactor, sizeof *last + length);
+        if (!last) return TWL_ENOMEM;
+        last->bytes = (const char *)(last + 1);
+        last->length = last->sent = 0;
+        last->release = NULL;
+        append(buffer, last);
+    }
+    memcpy(room(last), bytes, length);
+    last->length += length;
+    buffer->length += length;
+    return 0;
+}
+
+int twl__buffer_hold(twl_reactor *reactor, struct twl__buffer *buffer,
+                     const char *bytes, size_t length, twl_release_fn release,
+                     void *context, void *token)
+{
+    struct twl__segment *segment = twl__alloc(reactor, sizeof *segment);
+
+    if (!segment) return TWL_ENOMEM;
+    *segment = (struct twl__segment){.bytes = bytes,
+                                     .length = length,
+                                     .size = sizeof *segment,
+                                     .release = release,
+                                     .context = context,
+                                     .token = token};
+    append(buffer, segment);
+    buffer->length += length;
+    return 0;
+}
+
+int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,
+                     int max)
+{
+    int count = 0;
+
+    for (struct twl__segment *segment = buffer->first; segment && count < max;
+         segment = segment->next) {
+        vectors[count].iov_base =
+            (char *)(uintptr_t)segment->bytes + segment->sent;
+        vectors[count++].iov_len = segment->length - segment->sent;
+    }
+    return count;
+}
+
+void twl__buffer_consume(twl_reactor *reactor, struct twl__buffer *buffer,
+                         size_t length)
+{
+    buffer->length -= length;
+    while (length > 0) {
+        struct twl__segment *first = buffer->first;
+        size_t left = first->length - first->sent;
+        if (length < left) {
+            first->sent += length;
+            return;
+        }
+        length -= left;
+        buffer->first = first->next;
+        if (!buffer->first) buffer->last = NULL;
+        segment_free(reactor, first);
+    }
+}
+
+void twl__buffer_clear(twl_reactor *reactor, struct twl__buffer *buffer)
+{
+    twl__buffer_consume(reactor, buffer, buffer->length);
+}
+
+void twl__segments_close(twl_reactor *reactor)
+{
+    while (reactor->free_segments) {
+        struct twl__segment *segment = reactor->free_segments;
+        reactor->free_segments = segment->next;
+        twl__free(reactor, segment, segment->size);
+    }
+    reactor->free_segment_count = 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * error.c -- names and sentences for error codes. */
+#define _GNU_SOURCE /* strerrordesc_np, strerrorname_np */
+#include <string.h>
+
+#include "twistlua.h"
+
+static const struct own_error {
+    int code;
+    const char *name, *message;
+} OWN[] = {
+    {TWL_EEOF, "EOF", "Connection was closed cleanly"},
+    {TWL_ECLOSED, "ECLOSED", "Object is closed"},
+    {TWL_EBACKEND, "EBACKEND", "No such reactor backend here"},
+};
+
+static const struct own_error *find_own(int code)
+{
+    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++) {
+        if (OWN[i].code == code) return &OWN[i];
+    }
+    return NULL;
+}
+
+const char *twl_error_message(int code)
+{
+    const struct own_error *own = find_own(code);
+    const char *message = own ? own->message : NULL;
+#ifdef __GLIBC__
+    if (!message) message = strerrordesc_np(-code);
+#else
+    if (!message) message = strerror(-code);
+#endif
+    return message ? message : "Unknown error";
+}
+
+const char *twl_error_name(int code)
+{
+    const struct own_error *own = find_own(code);
+    const char *name = own ? own->name : NULL;
+#ifdef __GLIBC__
+    if (!name) name = strerrorname_np(-code);
+#endif
+    return name ? name : "EUNKNOWN";
+}

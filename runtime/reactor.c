@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT
+ * reactor.c -- the loop: opening a backend, turns, jobs, closing.
+ * Invariant: the idle watcher is active at the wait exactly when jobs are waiting. */
+#include "reactor.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "buffer.h"
+#include "socket.h"
+
+static const struct backend {
+    const char *name;
+    unsigned flag;
+} BACKENDS[] = {
+    {"epoll", EVBACKEND_EPOLL},     {"kqueue", EVBACKEND_KQUEUE},
+    {"port", EVBACKEND_PORT},       {"poll", EVBACKEND_POLL},
+    {"select", EVBACKEND_SELECT},
+};
+
+enum { BACKEND_COUNT = sizeof BACKENDS / sizeof BACKENDS[0] };
+
+static void *default_alloc(void *context, void *block, size_t old_size,
+                           size_t new_size)
+{
+    (void)context;
+    (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
+    }
+    return realloc(block, new_size);
+}
+
+void *twl__realloc(twl_reactor *reactor, void *block, size_t old_size,
+                   size_t new_size)
+{
+    return reactor->alloc(reactor->alloc_context, block, old_size, new_size);
+}
+
+void *twl__alloc(twl_reactor *reactor, size_t size)
+{
+    return twl__realloc(reactor, NULL, 0, size);
+}
+
+void twl__free(twl_reactor *reactor, void *block, size_t size)
+{
+    if (block) twl__realloc(reactor, block, size, 0);
+}
+
+/* [flag] of a backend that this libev has, or 0. */
+static unsigned usable(const struct backend *backend)
+{
+    return backend->flag & ev_supported_backends();
+}
+
+const char *const *twl_reactor_backends(void)
+{
+    /* A constant table for each kind of system: nothing is written, any thread may ask. */
+    static const char *const linux_names[] = {"epoll", "poll", "select", NULL};
+    static const char *const bsd_names[] = {"kqueue", "poll", "select", NULL};
+    static const char *const posix_names[] = {"poll", "select", NULL};
+    unsigned supported = ev_supported_backends();
+
+    if (supported & EVBACKEND_EPOLL) return linux_names;
+    if (supported & EVBACKEND_KQUEUE) return bsd_names;
+    return posix_names;
+}
+
+const char *twl_libev_version(void)
+{
+    /* libev tells its version as numbers only; the header's is the one compiled for. */
+#define TEXT(x) #x
+#define VERSION(major, minor) TEXT(major) "." TEXT(minor)
+    return VERSION(EV_VERSION_MAJOR, EV_VERSION_MINOR);
+#undef VERSION
+#undef TEXT
+}
+
+static int open_loop(const char *name, struct ev_loop **out)
+{
+    unsigned flags = EVFLAG_AUTO;
+
+    if (name) {
+        flags = 0;
+        for (int i = 0; i < BACKEND_COUNT; i++) {
+            if (strcmp(BACKENDS[i].name, name) == 0)
+                flags = usable(&BACKENDS[i]);
+        }
+        if (!flags) return TWL_EBACKEND;
+    }
+    *out = ev_loop_new(flags | EVFLAG_NOENV);
+    return *out ? 0 : TWL_EBACKEND;
+}
+
+static void run_jobs(twl_reactor *reactor)
+{
+    twl__list_move(&reactor->jobs, &reactor->running_jobs);
+    while (!twl__list_empty(&reactor->running_jobs)) {
+        struct twl__link *link = reactor->running_jobs.next;
+        twl_job *job = TWL__CONTAINER(twl_job, link, link);
+        twl__unlink(link);
+        job->run(job);
+    }
+}
+
+static void before_wait(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    twl_reactor *reactor = prepare->data;
+    (void)events;
+
+    run_jobs(reactor);
+    twl__timers_arm(reactor);
+    if (twl__list_empty(&reactor->jobs))
+        ev_idle_stop(loop, &reactor->busy);
+    else
+        ev_idle_start(loop, &reactor->busy);
+}
+
+static void do_nothing(struct ev_loop *loop, ev_idle *idle, int events)
+{
+    (void)loop;
+    (void)idle;
+    (void)events;
+}
+
+static int complete(twl_reactor *reactor, const twl_reactor_config *config)
+{
+    twl__list_init(&reactor->jobs);
+    twl__list_init(&reactor->running_jobs);
+    twl__list_init(&reactor->streams);
+    twl__list_init(&reactor->listeners);
+    twl__list_init(&reactor->connectors);
+    twl__list_init(&reactor->watches);
+    twl__list_init(&reactor->signals);
+    reactor->reserve_fd = -1;
+    reactor->loop = config->loop;
+    reactor->read_buffer = twl__alloc(reactor, TWL__READ_SIZE);
+    if (!reactor->read_buffer) return TWL_ENOMEM;
+    if (config->loop) return 0;
+    reactor->owns_loop = true;
+    return open_loop(config->backend, &reactor->loop);
+}
+
+int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
+{
+    static const twl_reactor_config defaults = TWL_REACTOR_CONFIG_INIT;
+    twl_reactor *reactor;
+    int rc;
+
+    if (!config) config = &defaults;
+    twl_alloc_fn alloc = config->alloc ? config->alloc : default_alloc;
+    reactor = alloc(config->alloc_context, NULL, 0, sizeof *reactor);
+    if (!reactor) return TWL_ENOMEM;
+    memset(reactor, 0, sizeof *reactor);
+    reactor->alloc = alloc;
+    reactor->alloc_context = config->alloc_context;
+    if ((rc = complete(reactor, config)) < 0) {
+        twl__free(reactor, reactor->read_buffer, TWL__READ_SIZE);
+        alloc(config->alloc_context, reactor, sizeof *reactor, 0);
+        return rc;
+    }
+    ev_prepare_init(&reactor->before_wait, before_wait);
+    reactor->before_wait.data = reactor;
+    ev_prepare_start(reactor->loop, &reactor->before_wait);
+    ev_idle_init(&reactor->busy, do_nothing);
+    twl__timers_open(reactor);
+    twl__wakeup_open(reactor);
+    *out = reactor;
+    return 0;
+}
+
+void twl_reactor_close(twl_reactor *reactor)
+{
+    if (!reactor) return;
+    twl__streams_close(reactor);
+    twl__listeners_close(reactor);
+    twl__connectors_close(reactor);
+    twl__watches_close(reactor);
+    twl__signals_close(reactor);
+    twl__timers_close(reactor);
+    twl__wakeup_close(reactor);
+    twl__segments_close(reactor);
+    ev_idle_stop(reactor->loop, &reactor->busy);
+    ev_prepare_stop(reactor->loop, &reactor->before_wait);
+    if (reactor->owns_loop) ev_loop_destroy(reactor->loop);
+    twl_fd_close(reactor->reserve_fd);
+    twl__free(reactor, reactor->read_buffer, TWL__READ_SIZE);
+    reactor->alloc(reactor->alloc_context, reactor, sizeof *reactor, 0);
+}
+
+int twl_reactor_run(twl_reactor *reactor)
+{
+    if (reactor->running) return TWL_EBUSY;
+    reactor->running = true;
+    reactor->broken = false;
+    while (!reactor->broken) ev_run(reactor->loop, 0);
+    reactor->running = false;
+    return 0;
+}
+
+static void give_up(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events;
+}
+
+int twl_reactor_step(twl_reactor *reactor, double timeout)
+{
+    ev_timer limit;
+
+    if (reactor->running) return TWL_EBUSY;
+    if (isnan(timeout) || timeout < 0) return TWL_EINVAL;
+    reactor->running = true;
+    if (timeout == 0) {
+        ev_run(reactor->loop, EVRUN_NOWAIT);
+    } else {
+        ev_timer_init(&limit, give_up, fmin(timeout, 1e6), 0.);
+        ev_timer_start(reactor->loop, &limit);
+        ev_run(reactor->loop, EVRUN_ONCE);
+        ev_timer_stop(reactor->loop, &limit);
+    }
+    run_jobs(reactor); /* what the turn's callbacks wrote leaves with it */
+    reactor->running = false;
+    return 0;
+}
+
+void twl_reactor_break(twl_reactor *reactor)
+{
+    reactor->broken = true;
+    ev_break(reactor->loop, EVBREAK_ONE);
+}
+
+double twl_reactor_seconds(twl_reactor *reactor)
+{
+    struct timespec now;
+    (void)reactor;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+const char *twl_reactor_backend(twl_reactor *reactor)
+{
+    for (int i = 0; i < BACKEND_COUNT; i++) {
+        if (BACKENDS[i].flag == ev_backend(reactor->loop))
+            return BACKENDS[i].name;
+    }
+    return "other";
+}
+
+void twl_reactor_soon(twl_reactor *reactor, twl_job *job)
+{
+    if (!twl__linked(&job->link)) twl__list_append(&reactor->jobs, &job->link);
+}
+
+void twl_job_cancel(twl_job *job)
+{
+    twl__unlink(&job->link);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * reactor.h -- what the parts of the runtime see of the reactor.
+ *
+ * A turn has three steps: jobs run and output is sent (before the wait), libev waits, then
+ * descriptors, timers and signals call. Whatever a callback asks for beyond its own return
+ * (sending, closing, telling about it) is a job of the next turn's first step. */
+#ifndef TWL_REACTOR_H
+#define TWL_REACTOR_H
+
+#include <ev.h>
+#include <stdatomic.h>
+
+#include "list.h"
+#include "twistlua.h"
+
+enum { TWL__READ_SIZE = 64 * 1024 };
+
+struct twl__post;
+struct twl__segment;
+
+struct twl__timers {
+    struct twl__due *heap; /* 4-ary, ordered by (due, order) */
+    size_t count, capacity;
+    uint64_t order;     /* number of the next start: equal times run in it */
+    ev_timer alarm;     /* rings when the first is due */
+    double alarm_due;   /* what it is set to */
+};
+
+struct twl_reactor {
+    struct ev_loop *loop;
+    bool owns_loop;
+    bool running;
+    bool broken; /* twl_reactor_break() was called */
+    twl_alloc_fn alloc;
+    void *alloc_context;
+
+    ev_prepare before_wait;
+    ev_idle busy; /* active while jobs are waiting: the next wait must not block */
+    struct twl__link jobs;
+    struct twl__link running_jobs; /* those that run in the present turn */
+
+    ev_async wakeup;
+    _Atomic(struct twl__post *) posts; /* newest first */
+
+    struct twl__timers timers;
+
+    /* Everything that holds a descriptor, for twl_reactor_close(). */
+    struct twl__link streams, listeners, connectors, watches, signals;
+
+    char *read_buffer; /* TWL__READ_SIZE bytes, shared by all streams */
+    struct twl__segment *free_segments;
+    size_t free_segment_count;
+    int reserve_fd; /* given up for a moment to refuse connections on EMFILE */
+};
+
+void *twl__alloc(twl_reactor *reactor, size_t size);
+void *twl__realloc(twl_reactor *reactor, void *block, size_t old_size,
+                   size_t new_size);
+void twl__free(twl_reactor *reactor, void *block, size_t size);
+
+void twl__timers_open(twl_reactor *reactor);
+void twl__timers_close(twl_reactor *reactor);
+/* Set the alarm to the first timer; before each wait. */
+void twl__timers_arm(twl_reactor *reactor);
+
+void twl__wakeup_open(twl_reactor *reactor);
+void twl__wakeup_close(twl_reactor *reactor);
+
+void twl__streams_close(twl_reactor *reactor);
+void twl__listeners_close(twl_reactor *reactor);
+void twl__connectors_close(twl_reactor *reactor);
+void twl__watches_close(twl_reactor *reactor);
+void twl__signals_close(twl_reactor *reactor);
+
+/* A new owner of [fd] appears: a watch that still stands for that number lost its descriptor
+ * without saying so, and must not see the new one's events. */
+void twl__watches_forget(twl_reactor *reactor, int fd);
+
+#endif

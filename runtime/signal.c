@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * signal.c -- signals as calls on the reactor's thread.
+ * A signal's disposition belongs to the process, so a process-wide table, the only one in the
+ * library, says which reactor has taken which signal: libev would abort on a second one. */
+#include <signal.h>
+
+#include "reactor.h"
+
+enum { SIGNAL_COUNT = 65 };
+
+static _Atomic(twl_reactor *) owners[SIGNAL_COUNT];
+
+struct twl_signal {
+    struct twl__link link;
+    twl_reactor *reactor;
+    twl_signal_fn fn;
+    void *context;
+    ev_signal watcher;
+};
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    twl_signal *taken = watcher->data;
+    (void)loop;
+    (void)events;
+    taken->fn(taken);
+}
+
+size_t twl_signal_size(void)
+{
+    return sizeof(twl_signal);
+}
+
+void twl_signal_init(void *memory, twl_reactor *reactor, int number,
+                     twl_signal_fn fn, void *context)
+{
+    twl_signal *taken = memory;
+
+    taken->link.next = taken->link.prev = NULL;
+    taken->reactor = reactor;
+    taken->fn = fn;
+    taken->context = context;
+    ev_signal_init(&taken->watcher, on_signal, number);
+    taken->watcher.data = taken;
+}
+
+void *twl_signal_context(const twl_signal *taken)
+{
+    return taken->context;
+}
+
+int twl_signal_start(twl_signal *taken)
+{
+    int number = taken->watcher.signum;
+    twl_reactor *nobody = NULL;
+
+    if (ev_is_active(&taken->watcher)) return 0;
+    if (number <= 0 || number >= SIGNAL_COUNT || number == SIGKILL ||
+        number == SIGSTOP)
+        return TWL_EINVAL;
+    if (!atomic_compare_exchange_strong(&owners[number], &nobody,
+                                        taken->reactor))
+        return TWL_EBUSY;
+    ev_signal_start(taken->reactor->loop, &taken->watcher);
+    twl__list_append(&taken->reactor->signals, &taken->link);
+    return 0;
+}
+
+void twl_signal_stop(twl_signal *taken)
+{
+    if (!ev_is_active(&taken->watcher)) return;
+    ev_signal_stop(taken->reactor->loop, &taken->watcher);
+    twl__unlink(&taken->link);
+    atomic_store(&owners[taken->watcher.signum], NULL);
+}
+
+bool twl_signal_is_default(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 &&
+           !(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL;
+}
+
+void twl__signals_close(twl_reactor *reactor)
+{
+    while (!twl__list_empty(&reactor->signals))
+        twl_signal_stop(
+            TWL__CONTAINER(twl_signal, link, reactor->signals.next));
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ * socket.c -- system calls on sockets, with Linux' shorter forms where there are some. */
+#define _GNU_SOURCE /* accept4 */
+#include "socket.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int last_error(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK ? TWL__AGAIN : -errno;
+}
+
+void twl_fd_close(int fd)
+{
+    /* Not again after EINTR: on Linux the descriptor is gone, and may be another's. */
+    if (fd >= 0) close(fd);
+}
+
+static int make_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
+}
+
+static int socket_new(const twl_address *address, int *out)
+{
+    const struct sockaddr *any = (const void *)&address->storage;
+#ifdef SOCK_NONBLOCK
+    int fd =
+        socket(any->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+#else
+    int fd = socket(any->sa_family, SOCK_STREAM, 0), rc;
+    if (fd < 0) return -errno;
+    if ((rc = make_nonblocking(fd)) < 0) {
+        close(fd);
+        return rc;
+    }
+#endif
+    *out = fd;
+    return 0;
+}
+
+static int turn_on(int fd, int level, int option)
+{
+    const int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+static int bind_to(int fd, const twl_address *address)
+{
+    return bind(fd, (const void *)&address->storage, address->length) < 0
+               ? -errno
+               : 0;
+}
+
+static const char *file_path(const twl_address *address)
+{
+    const struct sockaddr_un *un = (const void *)&address->storage;
+
+    if (twl_address_family(address) != TWL_UNIX || un->sun_path[0] == '\0')
+        return NULL;
+    return un->sun_path;
+}
+
+/* The permissions are set between bind and listen: nobody can connect in between. */
+static int bind_listening(int fd, const twl_listener_config *config)
+{
+    const char *path = file_path(config->address);
+    int rc = 0;
+
+    if (twl_address_family(config->address) != TWL_UNIX)
+        rc = turn_on(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (rc == 0 && twl_address_family(config->address) == TWL_IPV6)
+        rc = turn_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (rc == 0 && config->reuse_port)
+        rc = turn_on(fd, SOL_SOCKET, SO_REUSEPORT);
+    if (rc < 0) return rc;
+    /* Whoever holds the lock may take a socket for left over. */
+    if (path && config->lock) unlink(path);
+    if ((rc = bind_to(fd, config->address)) < 0) return rc;
+    if (path && config->mode >= 0 && chmod(path, (mode_t)config->mode) < 0)
+        return -errno;
+    return 0;
+}
+
+int twl__socket_listen(const twl_listener_config *config, int *out)
+{
+    int fd = -1, rc;
+
+    if ((rc = socket_new(config->address, &fd)) < 0) return rc;
+    rc = bind_listening(fd, config);
+    if (rc == 0 && listen(fd, config->backlog) < 0) rc = -errno;
+    if (rc < 0)
+        close(fd);
+    else
+        *out = fd;
+    return rc;
+}
+
+int twl__socket_accept(int fd, int *out, twl_address *peer)
+{
+    socklen_t length = sizeof peer->storage;
+    int accepted;
+
+    do {
+#ifdef SOCK_NONBLOCK
+        accepted = accept4(fd, (void *)&peer->storage, &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+        accepted = accept(fd, (void *)&peer->storage, &length);
+#endif
+    } while (accepted < 0 && errno == EINTR);
+    if (accepted < 0) return last_error();
+#ifndef SOCK_NONBLOCK
+    int rc = make_nonblocking(accepted);
+    if (rc < 0) {
+        close(accepted);
+        return rc;
+    }
+#endif
+    peer->length = length;
+    *out = accepted;
+    return 0;
+}
+
+int twl__socket_connect(const twl_address *to, const twl_address *from,
+                        int *out, bool *binding)
+{
+    int fd = -1, rc;
+
+    *binding = false;
+    if ((rc = socket_new(to, &fd)) < 0) return rc;
+    if (from && (rc = bind_to(fd, from)) < 0) {
+        *binding = true;
+        close(fd);
+        return rc;
+    }
+    rc = connect(fd, (const void *)&to->storage, to->length) < 0 ? -errno : 0;
+    if (rc == -EINPROGRESS || rc == -EINTR) rc = TWL__AGAIN;
+    if (rc < 0 && rc != TWL__AGAIN)
+        close(fd);
+    else
+        *out = fd;
+    return rc;
+}
+
+int twl__socket_outcome(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        return -errno;
+    return -error;
+}
+
+long twl__socket_receive(int fd, char *buffer, size_t size)
+{
+    ssize_t received;
+
+    do {
+        received = recv(fd, buffer, size, 0);
+    } while (received < 0 && errno == EINTR);
+    return received < 0 ? last_error() : (long)received;
+}
+
+long twl__socket_send(int fd, const struct iovec *vectors, int count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)vectors,
+                             .msg_iovlen = (size_t)count};
+    ssize_t sent;
+
+    do {
+        if (count == 1)
+            sent = send(fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);
+        else
+            sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? last_error() : (long)sent;
+}
+
+int twl__socket_shutdown(int fd)
+{
+    return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+void twl__socket_reset(int fd)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
+int twl__socket_local(int fd, twl_address *out)
+{
+    socklen_t length = sizeof out->storage;
+
+    if (getsockname(fd, (void *)&out->storage, &length) < 0) return -errno;
+    out->length = length;
+    return 0;
+}
+
+int twl__socket_peer(int fd, twl_address *out)
+{
+    socklen_t length = sizeof out->storage;
+
+    if (getpeername(fd, (void *)&out->storage, &length) < 0) return -errno;
+    out->length = length;
+    return 0;
+}
+
+static void find_option(enum twl_option option, int *level, int *name)
+{
+    *level = option == TWL_TCP_NODELAY ? IPPROTO_TCP : SOL_SOCKET;
+    *name = option == TWL_TCP_NODELAY ? TCP_NODELAY : SO_KEEPALIVE;
+}
+
+int twl__socket_set(int fd, enum twl_option option, bool on)
+{
+    int level, name, value = on;
+
+    find_option(option, &level, &name);
+    return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+int twl__socket_get(int fd, enum twl_option option, bool *out)
+{
+    int level, name, value = 0;
+    socklen_t length = sizeof value;
+
+    find_option(option, &level, &name);
+    if (getsockopt(fd, level, name, &value, &length) < 0) return -errno;
+    *out = value != 0;
+    return 0;
+}
+
+static int check_kind(int fd, bool listening)
+{
+    int type = 0, accepting = 0;
+    socklen_t length = sizeof type;
+    twl_address peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return -errno;
+    length = sizeof accepting;
+    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepting, &length);
+    if (type != SOCK_STREAM || (accepting != 0) != listening) return TWL_EINVAL;
+    return listening ? 0 : twl__socket_peer(fd, &peer);
+}
+
+int twl_fd_adopt(int fd, bool listening, int *out)
+{
+    int rc, copy;
+
+    if ((rc = check_kind(fd, listening)) < 0) return rc;
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return -errno;
+    if ((rc = make_nonblocking(copy)) < 0) {
+        close(copy);
+        return rc;
+    }
+    *out = copy;
+    return 0;
+}
+
+int twl__reserve_open(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static int lock_path(const twl_address *address, char *text, size_t size)
+{
+    const char *path = file_path(address);
+
+    if (!path) return TWL_EINVAL;
+    snprintf(text, size, "%s.lock", path);
+    return 0;
+}
+
+int twl__lock_open(const twl_address *address, int *out)
+{
+    char path[TWL_ADDRESS_TEXT + 8];
+    int fd, rc;
+
+    if ((rc = lock_path(address, path, sizeof path)) < 0) return rc;
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        rc = errno == EWOULDBLOCK ? TWL_EBUSY : -errno;
+        close(fd);
+        return rc;
+    }
+    if (ftruncate(fd, 0) == 0) dprintf(fd, "%ld\n", (long)getpid());
+    *out = fd;
+    return 0;
+}
+
+void twl__lock_close(const twl_address *address, int fd)
+{
+    char path[TWL_ADDRESS_TEXT + 8];
+
+    if (fd < 0) return;
+    if (lock_path(address, path, sizeof path) == 0) unlink(path);
+    close(fd);
+}
+
+void twl__socket_file(const twl_address *address, struct twl__file *out)
+{
+    const char *path = file_path(address);
+    struct stat status;
+
+    *out = (struct twl__file){0, 0};
+    if (!path || stat(path, &status) < 0) return;
+    *out = (struct twl__file){status.st_dev, status.st_ino};
+}
+
+void twl__socket_unlink(const twl_address *address, const struct twl__file *file)
+{
+    struct twl__file now;
+
+    twl__socket_file(address, &now);
+    if (now.inode && now.inode == file->inode && now.device == file->device)
+        unlink(file_path(address));
+}

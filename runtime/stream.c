@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT
+ * stream.c -- connected sockets: reading, queued writing, closing.
+ * The read watcher stays armed for the connection's life; the write watcher only while the
+ * kernel is full. User code is called from on_io and run_job alone, and after each call the
+ * state is looked at again. */
+#include "stream.h"
+
+#include <string.h>
+#include <sys/uio.h>
+
+#include "reactor.h"
+#include "socket.h"
+
+enum {
+    VECTORS = 64,   /* segments in one system call */
+    READ_TURNS = 4, /* full buffers read before the next connection has its turn */
+    DRAIN_TURNS = 16 /* refills by on_drain before the others have theirs */
+};
+
+static void set_events(twl_stream *stream, int events)
+{
+    struct ev_loop *loop = stream->reactor->loop;
+    int now = ev_is_active(&stream->io)
+                  ? stream->io.events & (EV_READ | EV_WRITE)
+                  : 0;
+
+    if (now == events) return;
+    ev_io_stop(loop, &stream->io);
+    if (!events) return;
+    ev_io_set(&stream->io, stream->io.fd, events);
+    ev_io_start(loop, &stream->io);
+}
+
+static bool wants_read(const twl_stream *stream)
+{
+    return stream->state == TWL__OPEN && !stream->paused && !stream->ended;
+}
+
+/* [blocked]: the kernel takes no more output for now. */
+static void update_events(twl_stream *stream, bool blocked)
+{
+    if (stream->state == TWL__CLOSED) return;
+    set_events(stream, (wants_read(stream) ? EV_READ : 0) |
+                           (blocked ? EV_WRITE : 0));
+}
+
+static bool is_blocked(const twl_stream *stream)
+{
+    return ev_is_active(&stream->io) && (stream->io.events & EV_WRITE);
+}
+
+static void need_job(twl_stream *stream)
+{
+    twl_reactor_soon(stream->reactor, &stream->job);
+}
+
+/* Give up the descriptor; on_closed becomes a job. */
+static void finish(twl_stream *stream, int reason)
+{
+    int fd = stream->io.fd;
+
+    if (stream->state == TWL__CLOSED) return;
+    set_events(stream, 0);
+    stream->state = TWL__CLOSED;
+    stream->reason = reason;
+    stream->io.fd = -1;
+    if (reason == TWL_ECONNABORTED)
+        twl__socket_reset(fd);
+    else
+        twl_fd_close(fd);
+    twl__buffer_clear(stream->reactor, &stream->output);
+    need_job(stream);
+}
+
+/* Hand the queue to the kernel. Leaves it empty, blocked, or the stream CLOSED. */
+static void send_queue(twl_stream *stream)
+{
+    struct iovec vectors[VECTORS];
+
+    while (stream->output.length > 0) {
+        int count = twl__buffer_peek(&stream->output, vectors, VECTORS);
+        long sent = twl__socket_send(stream->io.fd, vectors, count);
+        if (sent == TWL__AGAIN) break;
+        if (sent < 0) {
+            finish(stream, (int)sent);
+            return;
+        }
+        twl__buffer_consume(stream->reactor, &stream->output, (size_t)sent);
+        if (stream->output.length == 0) stream->drain_due = true;
+    }
+    update_events(stream, stream->output.length > 0);
+}
+
+static void send_end(twl_stream *stream)
+{
+    stream->end_sent = true;
+    /* An error means that the peer is gone: the next read tells. */
+    twl__socket_shutdown(stream->io.fd);
+    if (stream->events->on_shutdown) stream->events->on_shutdown(stream);
+}
+
+/* What an empty queue allows, once. Returns whether the queue was filled again. */
+static bool take_next_step(twl_stream *stream)
+{
+    if (stream->wants_drain && stream->drain_due && stream->events->on_drain) {
+        stream->drain_due = false;
+        stream->events->on_drain(stream);
+        return stream->output.length > 0;
+    }
+    if (stream->held) return false;
+    if (stream->state == TWL__CLOSING)
+        finish(stream, TWL_EEOF);
+    else if (stream->shutdown && !stream->end_sent)
+        send_end(stream);
+    if (stream->state == TWL__OPEN && stream->end_sent && stream->ended)
+        finish(stream, TWL_EEOF);
+    return stream->output.length > 0;
+}
+
+/* Send, then do what was waiting for an empty queue. */
+static void flush(twl_stream *stream)
+{
+    for (int turn = 0; turn < DRAIN_TURNS; turn++) {
+        if (stream->state == TWL__CLOSED) return;
+        send_queue(stream);
+        if (stream->state == TWL__CLOSED || stream->output.length > 0) return;
+        if (!take_next_step(stream)) return;
+    }
+    need_job(stream);
+}
+
+static void receive_end(twl_stream *stream)
+{
+    if (!stream->events->on_end) {
+        finish(stream, TWL_EEOF);
+        return;
+    }
+    stream->ended = true;
+    update_events(stream, is_blocked(stream));
+    stream->events->on_end(stream);
+}
+
+static void receive(twl_stream *stream)
+{
+    char *buffer = stream->reactor->read_buffer;
+
+    for (int turn = 0; turn < READ_TURNS && wants_read(stream); turn++) {
+        long got = twl__socket_receive(stream->io.fd, buffer, TWL__READ_SIZE);
+        if (got == TWL__AGAIN) return;
+        if (got < 0)
+            finish(stream, (int)got);
+        else if (got == 0)
+            receive_end(stream);
+        else
+            stream->events->on_read(stream, buffer, (size_t)got);
+        if (got < TWL__READ_SIZE) return;
+    }
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+    twl_stream *stream = io->data;
+    bool writable = (events & EV_WRITE) != 0;
+    (void)loop;
+
+    stream->dispatching = true;
+    if (events & EV_READ) receive(stream);
+    stream->dispatching = false;
+    /* While the kernel is full, only its own word makes us try again. */
+    if (writable || !is_blocked(stream)) flush(stream);
+}
+
+static void run_job(twl_job *job)
+{
+    twl_stream *stream = TWL__CONTAINER(twl_stream, job, job);
+
+    if (stream->state != TWL__CLOSED) {
+        if (!is_blocked(stream)) flush(stream);
+        return;
+    }
+    twl__unlink(&stream->link);
+    stream->events->on_closed(stream, stream->reason);
+}
+
+size_t twl_stream_size(void)
+{
+    return sizeof(twl_stream);
+}
+
+static void remember_peer(twl_stream *stream, const twl_address *peer)
+{
+    twl_address asked;
+
+    if (!peer) {
+        asked.length = 0;
+        twl__socket_peer(stream->io.fd, &asked);
+        peer = &asked;
+    }
+    if (peer->length > sizeof stream->peer) return;
+    memcpy(stream->peer, &peer->storage, peer->length);
+    stream->peer_length = (uint8_t)peer->length;
+}
+
+void twl_stream_init(void *memory, twl_reactor *reactor, int fd,
+                     const twl_address *peer, const twl_stream_events *events,
+                     void *context)
+{
+    twl_stream *stream = memory;
+
+    memset(stream, 0, sizeof *stream);
+    stream->reactor = reactor;
+    stream->events = events;
+    stream->context = context;
+    stream->job.run = run_job;
+    stream->paused = true;
+    ev_io_init(&stream->io, on_io, fd, 0);
+    stream->io.data = stream;
+    remember_peer(stream, peer);
+    twl__watches_forget(reactor, fd);
+    twl__list_append(&reactor->streams, &stream->link);
+}
+
+void *twl_stream_context(const twl_stream *stream)
+{
+    return stream->context;
+}
+
+void twl_stream_resume(twl_stream *stream)
+{
+    stream->paused = false;
+    update_events(stream, is_blocked(stream));
+}
+
+void twl_stream_pause(twl_stream *stream)
+{
+    stream->paused = true;
+    update_events(stream, is_blocked(stream));
+}
+
+/* Whether bytes written now may still leave. */
+static bool accepts_output(const twl_stream *stream)
+{
+    if (stream->shutdown) return false;
+    return stream->state == TWL__OPEN ||
+           (stream->state == TWL__CLOSING && stream->held);
+}
+
+static int output_added(twl_stream *stream, int rc)
+{
+    if (rc == 0 && !stream->dispatching) need_job(stream);
+    return rc;
+}
+
+int twl_stream_write(twl_stream *stream, const char *bytes, size_t length)
+{
+    if (!accepts_output(stream) || length == 0) return 0;
+    return output_added(stream, twl__buffer_copy(stream->reactor,
+                                                 &stream->output, bytes, length));
+}
+
+int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,
+                          twl_release_fn release, void *token)
+{
+    int rc = 0;
+
+    if (accepts_output(stream) && length > 0) {
+        rc = twl__buffer_hold(stream->reactor, &stream->output, bytes, length,
+                              release, stream->context, token);
+        if (rc == 0) return output_added(stream, 0);
+    }
+    release(stream->context, token);
+    return rc;
+}
+
+size_t twl_stream_pending(const twl_stream *stream)
+{
+    return stream->output.length;
+}
+
+void twl_stream_notify_drain(twl_stream *stream, bool wanted)
+{
+    stream->wants_drain = wanted;
+    if (!wanted || stream->state == TWL__CLOSED) return;
+    stream->drain_due = stream->output.length == 0;
+    if (stream->drain_due) need_job(stream);
+}
+
+void twl_stream_hold(twl_stream *stream, bool held)
+{
+    stream->held = held;
+    if (!held && stream->state != TWL__CLOSED) need_job(stream);
+}
+
+void twl_stream_shutdown(twl_stream *stream)
+{
+    if (stream->state != TWL__OPEN || stream->shutdown) return;
+    stream->shutdown = true;
+    need_job(stream);
+}
+
+void twl_stream_close(twl_stream *stream)
+{
+    if (stream->state != TWL__OPEN) return;
+    stream->state = TWL__CLOSING;
+    /* Reading stops at once by the state; the watcher need not change for a queue that the
+     * job will empty. */
+    if (is_blocked(stream)) update_events(stream, true);
+    need_job(stream);
+}
+
+void twl_stream_abort(twl_stream *stream, int reason)
+{
+    finish(stream, reason);
+}
+
+void twl_stream_discard(twl_stream *stream)
+{
+    if (stream->state != TWL__CLOSED) finish(stream, TWL_EEOF);
+    twl_job_cancel(&stream->job);
+    twl__unlink(&stream->link);
+}
+
+bool twl_stream_open(const twl_stream *stream)
+{
+    return stream->state == TWL__OPEN;
+}
+
+bool twl_stream_closing(const twl_stream *stream)
+{
+    return stream->state == TWL__CLOSING;
+}
+
+bool twl_stream_reading(const twl_stream *stream)
+{
+    return wants_read(stream);
+}
+
+int twl_stream_local(const twl_stream *stream, twl_address *out)
+{
+    if (stream->state == TWL__CLOSED) return TWL_ECLOSED;
+    return twl__socket_local(stream->io.fd, out);
+}
+
+int twl_stream_peer(const twl_stream *stream, twl_address *out)
+{
+    if (stream->peer_length > 0) {
+        memcpy(&out->storage, stream->peer, stream->peer_length);
+        out->length = stream->peer_length;
+        return 0;
+    }
+    if (stream->state == TWL__CLOSED) return TWL_ECLOSED;
+    return twl__socket_peer(stream->io.fd, out);
+}
+
+int twl_stream_fd(const twl_stream *stream)
+{
+    return stream->io.fd;
+}
+
+int twl_stream_set_option(twl_stream *stream, enum twl_option option, bool on)
+{
+    if (stream->state == TWL__CLOSED) return TWL_ECLOSED;
+    return twl__socket_set(stream->io.fd, option, on);
+}
+
+int twl_stream_get_option(const twl_stream *stream, enum twl_option option,
+                          bool *out)
+{
+    if (stream->state == TWL__CLOSED) return TWL_ECLOSED;
+    return twl__socket_get(stream->io.fd, option, out);
+}
+
+void twl__streams_close(twl_reactor *reactor)
+{
+    while (!twl__list_empty(&reactor->streams))
+        twl_stream_discard(
+            TWL__CONTAINER(twl_stream, link, reactor->streams.next));
+}

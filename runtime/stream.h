@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * stream.h -- the life of a stream.
+ *
+ *   OPEN -> CLOSING -> CLOSED     twl_stream_close(): output first
+ *   OPEN ------------> CLOSED     the end, an error, twl_stream_abort()
+ *
+ * In CLOSED the descriptor is gone and the queue empty; on_closed is a job that still waits,
+ * or has been called. */
+#ifndef TWL_STREAM_H
+#define TWL_STREAM_H
+
+#include <ev.h>
+
+#include "buffer.h"
+#include "list.h"
+
+enum twl__stream_state { TWL__OPEN, TWL__CLOSING, TWL__CLOSED };
+
+enum { TWL__PEER_SIZE = 28 }; /* an IPv6 socket address */
+
+struct twl_stream {
+    struct twl__link link; /* in reactor->streams until on_closed is called */
+    twl_reactor *reactor;
+    const twl_stream_events *events;
+    void *context;
+    ev_io io;
+    twl_job job; /* queued while there is something to send or to tell */
+    struct twl__buffer output;
+    int reason; /* of CLOSED */
+    unsigned char peer[TWL__PEER_SIZE];
+    uint8_t peer_length; /* 0: too long, ask the kernel */
+    uint8_t state;
+    bool paused;        /* reads nothing, by request */
+    bool ended;         /* the peer sent its end */
+    bool shutdown;      /* our end was asked for */
+    bool end_sent;      /* and it is sent */
+    bool held;          /* close waits */
+    bool wants_drain;   /* on_drain is wanted */
+    bool drain_due;     /* the queue ran empty since on_drain */
+    bool dispatching;   /* inside on_io, which will flush by itself */
+};
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT
+ * twistlua.h -- the public interface of libtwistlua.
+ *
+ * A reactor turns file descriptors, timers and signals into calls. Everything else in this
+ * header is an object that belongs to one reactor: timers, watches, streams, listeners,
+ * connection attempts. They all follow the same six rules.
+ *
+ * Memory. The host provides the memory of an object: twl_X_size() bytes, aligned as malloc
+ *   aligns, filled by twl_X_init(). It must stay put until the object is idle again: until a
+ *   timer or watch is stopped, a connection attempt is done or cancelled, and until on_closed
+ *   of a stream or listener has been entered. Nothing needs freeing then.
+ * Errors. A function that can fail returns 0 or a negative TWL_E code, and has then changed
+ *   nothing. No function exits, aborts or prints. (libev itself aborts when realloc fails to
+ *   grow its own tables; ev_set_allocator() is the host's to call.)
+ * Callbacks. They run inside twl_reactor_run() or twl_reactor_step(), never inside the call
+ *   that asked for them. A callback may call any function on any object, its own as well.
+ * Units. Times are seconds in a double; sizes are bytes.
+ * Strings that go in are copied unless the comment says otherwise.
+ * Threads. All calls on the thread that runs the reactor, except twl_reactor_post(). */
+#ifndef TWISTLUA_H
+#define TWISTLUA_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define TWL_API __attribute__((visibility("default")))
+#else
+#define TWL_API
+#endif
+
+#define TWL_VERSION "0.1.0"
+
+/* ---- Error codes -------------------------------------------------------------------- */
+
+/* A code is the negation of a POSIX errno value, or one of ours, which lie below -20000. */
+#define TWL_EINVAL (-EINVAL)
+#define TWL_ENOMEM (-ENOMEM)
+#define TWL_EBUSY (-EBUSY)
+#define TWL_EALREADY (-EALREADY)
+#define TWL_ETIMEDOUT (-ETIMEDOUT)
+#define TWL_ECANCELED (-ECANCELED)
+#define TWL_ECONNABORTED (-ECONNABORTED)
+#define TWL_EEOF (-20001)    /* the peer, or loseConnection, ended the stream cleanly */
+#define TWL_ECLOSED (-20002) /* the object is closed */
+#define TWL_EBACKEND (-20003) /* no such reactor backend here */
+
+/* One English sentence about [code], without a full stop. Static storage. */
+TWL_API const char *twl_error_message(int code);
+
+/* The symbolic name of [code], such as "ECONNREFUSED" or "ETIMEDOUT". Static storage. */
+TWL_API const char *twl_error_name(int code);
+
+/* Replaces malloc: [new_size] 0 frees [block]; [block] NULL allocates; else the block is
+ * resized and NULL means that it was not. [old_size] is always the true size. The contract is
+ * that of lua_Alloc. */
+typedef void *(*twl_alloc_fn)(void *context, void *block, size_t old_size,
+                              size_t new_size);
+
+/* ---- Reactor ------------------------------------------------------------------------ */
+
+typedef struct twl_reactor twl_reactor;
+struct ev_loop;
+
+typedef struct twl_reactor_config {
+    size_t size;         /* sizeof(twl_reactor_config): set by the initialiser */
+    const char *backend; /* "epoll", "poll", "select", ...; NULL: the best one */
+    struct ev_loop *loop; /* run on the host's loop; NULL: a loop of its own */
+    twl_alloc_fn alloc;  /* NULL: realloc and free */
+    void *alloc_context;
+} twl_reactor_config;
+
+#define TWL_REACTOR_CONFIG_INIT {sizeof(twl_reactor_config), NULL, NULL, NULL, NULL}
+
+/* Open a reactor. [config] may be NULL for the defaults. The caller owns [*out] and must
+ * close it. Returns TWL_EBACKEND for a backend that is unknown or does not work here. */
+TWL_API int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out);
+
+/* Free [reactor]. Open streams and listeners lose their descriptors and are forgotten without
+ * a further callback; timers and watches are stopped. NULL does nothing. Not from a callback:
+ * the caller must be outside twl_reactor_run(). */
+TWL_API void twl_reactor_close(twl_reactor *reactor);
+
+/* Run until twl_reactor_break(). Returns TWL_EBUSY inside itself. */
+TWL_API int twl_reactor_run(twl_reactor *reactor);
+
+/* One turn: wait at most [timeout] seconds for events, then run what is due. */
+TWL_API int twl_reactor_step(twl_reactor *reactor, double timeout);
+
+/* Make twl_reactor_run() return when the present callback has. */
+TWL_API void twl_reactor_break(twl_reactor *reactor);
+
+/* Seconds on a clock that only goes forward, read now. Its zero is arbitrary. */
+TWL_API double twl_reactor_seconds(twl_reactor *reactor);
+
+/* The name of the backend in use. */
+TWL_API const char *twl_reactor_backend(twl_reactor *reactor);
+
+/* The names of the backends that work here, best first, NULL after the last. */
+TWL_API const char *const *twl_reactor_backends(void);
+
+/* "4.33" */
+TWL_API const char *twl_libev_version(void);
+
+/* Call fn(context) on the reactor's thread, in the order of posting. The one function that any
+ * thread may call, as long as the reactor is open; it wakes the reactor. TWL_ENOMEM. */
+TWL_API int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
+                             void *context);
+
+/* ---- Jobs: work for later in this turn ---------------------------------------------- */
+
+struct twl__link {
+    struct twl__link *next, *prev;
+};
+
+typedef struct twl_job {
+    struct twl__link link; /* the reactor's; zeros to begin with */
+    void (*run)(struct twl_job *job);
+} twl_job;
+
+/* Call job->run(job) before the reactor next waits, after the callback that runs now. Jobs run
+ * in the order of asking; one asked for by a job runs a turn later, so that descriptors are
+ * looked at in between. Asking twice is asking once. The host owns [job]. */
+TWL_API void twl_reactor_soon(twl_reactor *reactor, twl_job *job);
+
+/* Take back what twl_reactor_soon() asked for; nothing for a job that is not queued. */
+TWL_API void twl_job_cancel(twl_job *job);
+
+/* ---- Timers ------------------------------------------------------------------------- */
+
+/* A one-shot timer. Starting, moving and stopping one costs O(log n). Timers that are due
+ * together run in the order of their due times, equal ones in the order of starting. */
+typedef struct twl_timer twl_timer;
+typedef void (*twl_timer_fn)(twl_timer *timer);
+
+TWL_API size_t twl_timer_size(void);
+TWL_API void twl_timer_init(void *memory, twl_reactor *reactor, twl_timer_fn fn,
+                            void *context);
+TWL_API void *twl_timer_context(const twl_timer *timer);
+
+/* Call the timer's function once, [delay] seconds from now. An active timer is moved. A timer
+ * started by a timer's function runs in a later turn, even with a delay of 0. Returns
+ * TWL_EINVAL (negative, infinite or NaN) or TWL_ENOMEM. */
+TWL_API int twl_timer_start(twl_timer *timer, double delay);
+
+/* As above, at the time [due] of twl_reactor_seconds(). */
+TWL_API int twl_timer_start_at(twl_timer *timer, double due);
+
+/* Nothing for a timer that is not active. */
+TWL_API void twl_timer_stop(twl_timer *timer);
+TWL_API bool twl_timer_active(const twl_timer *timer);
+
+/* When the timer is, or last was, due, on the clock of twl_reactor_seconds(). */
+TWL_API double twl_timer_due(const twl_timer *timer);
+
+/* ---- Watches: readiness of a descriptor that the host owns --------------------------- */
+
+enum { TWL_READ = 1, TWL_WRITE = 2 };
+
+typedef struct twl_watch twl_watch;
+typedef void (*twl_watch_fn)(twl_watch *watch, int events);
+
+TWL_API size_t twl_watch_size(void);
+TWL_API void twl_watch_init(void *memory, twl_reactor *reactor, int fd,
+                            twl_watch_fn fn, void *context);
+TWL_API void *twl_watch_context(const twl_watch *watch);
+
+/* Watch for [events], TWL_READ, TWL_WRITE or both; 0 stops. Level-triggered. Regular files
+ * count as always ready. Stop a watch before its descriptor is closed. */
+TWL_API int twl_watch_set(twl_watch *watch, int events);
+TWL_API int twl_watch_events(const twl_watch *watch);
+TWL_API int twl_watch_fd(const twl_watch *watch);
+
+/* ---- Signals ------------------------------------------------------------------------ */
+
+typedef struct twl_signal twl_signal;
+typedef void (*twl_signal_fn)(twl_signal *signal);
+
+TWL_API size_t twl_signal_size(void);
+TWL_API void twl_signal_init(void *memory, twl_reactor *reactor, int number,
+                             twl_signal_fn fn, void *context);
+TWL_API void *twl_signal_context(const twl_signal *signal);
+
+/* Take over the process's handling of the signal until stopped, which restores the default
+ * disposition. TWL_EBUSY when another reactor of the process has it; TWL_EINVAL for a number
+ * that is no signal or cannot be caught. */
+TWL_API int twl_signal_start(twl_signal *signal);
+TWL_API void twl_signal_stop(twl_signal *signal);
+
+/* Whether the process has the default handling for signal [number]. */
+TWL_API bool twl_signal_is_default(int number);
+
+/* ---- Addresses ---------------------------------------------------------------------- */
+
+enum twl_family { TWL_NO_FAMILY, TWL_IPV4, TWL_IPV6, TWL_UNIX };
+
+/* A socket address; to be looked at through the functions below. */
+typedef struct twl_address {
+    unsigned length;
+    union {
+        void *align;
+        unsigned char bytes[128];
+    } storage;
+} twl_address;
+
+/* The longest host or path that twl_address_host() writes, with its NUL. */
+#define TWL_ADDRESS_TEXT 128
+
+/* From an IPv4 or IPv6 literal (with %scope). "" is every IPv4 address, "::" every IPv6 one.
+ * TWL_EINVAL for anything else or a port outside 0..65535. */
+TWL_API int twl_address_parse(twl_address *out, const char *host, long port);
+
+/* From the path of a UNIX socket; a leading NUL byte means the abstract name space.
+ * TWL_EINVAL for an empty or too long one. */
+TWL_API int twl_address_unix(twl_address *out, const char *path, size_t length);
+
+TWL_API enum twl_family twl_address_family(const twl_address *address);
+TWL_API int twl_address_port(const twl_address *address);
+
+/* Write the IP literal, or the path (which may begin with a NUL byte and be empty), with a NUL
+ * after it. Returns its length. */
+TWL_API size_t twl_address_host(const twl_address *address,
+                                char text[TWL_ADDRESS_TEXT]);
+
+/* ---- Streams: TCP and UNIX connections ----------------------------------------------- */
+
+typedef struct twl_stream twl_stream;
+
+typedef struct twl_stream_events {
+    /* Bytes arrived; they are valid until this returns. */
+    void (*on_read)(twl_stream *stream, const char *bytes, size_t length);
+    /* The peer sent its end and may still read. NULL: its end closes the stream. */
+    void (*on_end)(twl_stream *stream);
+    /* What twl_stream_shutdown() asked for is done: our end was sent. May be NULL. */
+    void (*on_shutdown)(twl_stream *stream);
+    /* All output was handed to the kernel; see twl_stream_notify_drain(). May be NULL. */
+    void (*on_drain)(twl_stream *stream);
+    /* The last call, exactly one for each started stream: TWL_EEOF for a clean end, else the
+     * error. The descriptor is closed; the memory may be reused from here on. */
+    void (*on_closed)(twl_stream *stream, int reason);
+} twl_stream_events;
+
+TWL_API size_t twl_stream_size(void);
+
+/* Make a stream of the connected socket [fd], which it owns from here on. [peer] is its other
+ * end; NULL asks the kernel. It reads nothing until twl_stream_resume(). [events] must outlive
+ * it. */
+TWL_API void twl_stream_init(void *memory, twl_reactor *reactor, int fd,
+                             const twl_address *peer,
+                             const twl_stream_events *events, void *context);
+TWL_API void *twl_stream_context(const twl_stream *stream);
+
+/* Begin, or go on, reading. Nothing once the stream is closing. */
+TWL_API void twl_stream_resume(twl_stream *stream);
+
+/* Read nothing, and notice no end, until resumed. */
+TWL_API void twl_stream_pause(twl_stream *stream);
+
+/* Queue [length] bytes, copied. Nothing is sent inside the call: all that is written in one
+ * turn leaves together when the stream's callback returns, or before the reactor next waits.
+ * Dropped without an error after twl_stream_close(), twl_stream_shutdown(), twl_stream_abort()
+ * or the end. TWL_ENOMEM. */
+TWL_API int twl_stream_write(twl_stream *stream, const char *bytes, size_t length);
+
+/* As above, sent from where the bytes lie, and released exactly once, at the latest before
+ * on_closed, by release(context, token). On an error, and where the bytes are dropped, it is
+ * released before the call returns. */
+typedef void (*twl_release_fn)(void *context, void *token);
+TWL_API int twl_stream_write_held(twl_stream *stream, const char *bytes,
+                                  size_t length, twl_release_fn release,
+                                  void *token);
+
+/* Bytes queued and not yet taken by the kernel. */
+TWL_API size_t twl_stream_pending(const twl_stream *stream);
+
+/* While [wanted], on_drain is called each time that the output queue has become empty; it
+ * is called later in this turn when the queue is empty now. */
+TWL_API void twl_stream_notify_drain(twl_stream *stream, bool wanted);
+
+/* While [held], twl_stream_close() waits even with an empty queue, and writing goes on. */
+TWL_API void twl_stream_hold(twl_stream *stream, bool held);
+
+/* Send our end when the queue is empty; reading goes on. */
+TWL_API void twl_stream_shutdown(twl_stream *stream);
+
+/* Stop reading, send what is queued, close. on_closed follows with TWL_EEOF. */
+TWL_API void twl_stream_close(twl_stream *stream);
+
+/* Close at once: what is queued is lost. on_closed follows in a later turn with [reason], a
+ * negative code; with TWL_ECONNABORTED the peer sees a reset. */
+TWL_API void twl_stream_abort(twl_stream *stream, int reason);
+
+/* Close the descriptor at once without a reset and without any further callback. */
+TWL_API void twl_stream_discard(twl_stream *stream);
+
+/* Whether bytes may still arrive or leave: neither closing nor closed. */
+TWL_API bool twl_stream_open(const twl_stream *stream);
+TWL_API bool twl_stream_closing(const twl_stream *stream);
+TWL_API bool twl_stream_reading(const twl_stream *stream);
+
+/* Our end's address, while the descriptor is open; the peer's, also afterwards unless it was a
+ * long path. TWL_ECLOSED. */
+TWL_API int twl_stream_local(const twl_stream *stream, twl_address *out);
+TWL_API int twl_stream_peer(const twl_stream *stream, twl_address *out);
+
+/* -1 once closed. The stream keeps it. */
+TWL_API int twl_stream_fd(const twl_stream *stream);
+
+enum twl_option { TWL_TCP_NODELAY, TWL_TCP_KEEPALIVE };
+TWL_API int twl_stream_set_option(twl_stream *stream, enum twl_option option,
+                                  bool on);
+TWL_API int twl_stream_get_option(const twl_stream *stream,
+                                  enum twl_option option, bool *out);
+
+/* ---- Listeners ---------------------------------------------------------------------- */
+
+typedef struct twl_listener twl_listener;
+
+typedef struct twl_listener_config {
+    size_t size;                /* set by the initialiser */
+    const twl_address *address; /* where to listen; NULL with [fd] */
+    int fd;                     /* adopt a duplicate of this bound socket; -1: none */
+    int backlog;                /* connections that the kernel keeps waiting; 50 */
+    bool reuse_port;            /* SO_REUSEPORT: several processes share the port */
+    int mode;                   /* permissions of a UNIX socket; -1: those of the umask */
+    bool lock;                  /* hold PATH.lock meanwhile; a socket left over is replaced */
+} twl_listener_config;
+
+#define TWL_LISTENER_CONFIG_INIT                                               \
+    {sizeof(twl_listener_config), NULL, -1, 50, false, -1, false}
+
+typedef struct twl_listener_events {
+    /* A connection; [fd] is the callee's, non-blocking and close-on-exec. */
+    void (*on_accept)(twl_listener *listener, int fd, const twl_address *peer);
+    /* Accepting failed in a way that the next try may not mend; the listener goes on. With
+     * EMFILE or ENFILE the surplus connections have been refused. May be NULL. */
+    void (*on_error)(twl_listener *listener, int code);
+} twl_listener_events;
+
+TWL_API size_t twl_listener_size(void);
+TWL_API void twl_listener_init(void *memory, twl_reactor *reactor,
+                               const twl_listener_events *events,
+                               void *context);
+TWL_API void *twl_listener_context(const twl_listener *listener);
+
+/* Bind, listen and accept. On return the port is open. */
+TWL_API int twl_listener_open(twl_listener *listener,
+                              const twl_listener_config *config);
+
+/* Stop accepting and close the socket at once. The file of a UNIX socket is removed if it is
+ * still the one that this listener made. Nothing for a closed one. May be opened again. */
+TWL_API void twl_listener_close(twl_listener *listener);
+
+/* Stop, or go on, accepting; the kernel keeps up to [backlog] waiting. */
+TWL_API void twl_listener_pause(twl_listener *listener, bool paused);
+TWL_API int twl_listener_local(const twl_listener *listener, twl_address *out);
+TWL_API int twl_listener_fd(const twl_listener *listener);
+
+/* ---- Connection attempts -------------------------------------------------------------- */
+
+typedef struct twl_connector twl_connector;
+
+typedef struct twl_connector_config {
+    size_t size;                /* set by the initialiser */
+    const twl_address *address; /* where to connect */
+    const twl_address *bind;    /* the local address to use; NULL: any */
+    double timeout;             /* seconds; 0: as long as the kernel tries */
+} twl_connector_config;
+
+#define TWL_CONNECTOR_CONFIG_INIT                                              \
+    {sizeof(twl_connector_config), NULL, NULL, 30.0}
+
+/* The end of an attempt: [code] 0 and a connected [fd], which is the callee's; or a negative
+ * code and -1. [binding] tells that the code is about the local address. */
+typedef void (*twl_connector_fn)(twl_connector *connector, int code, int fd,
+                                 bool binding);
+
+TWL_API size_t twl_connector_size(void);
+TWL_API void twl_connector_init(void *memory, twl_reactor *reactor,
+                                twl_connector_fn fn, void *context);
+TWL_API void *twl_connector_context(const twl_connector *connector);
+
+/* Begin. Every outcome, also an immediate one, comes later by the function. TWL_EINVAL for a
+ * missing address or a bad timeout, TWL_EBUSY while an attempt is under way. */
+TWL_API int twl_connector_start(twl_connector *connector,
+                                const twl_connector_config *config);
+
+/* End an attempt; its function is not called any more. */
+TWL_API void twl_connector_cancel(twl_connector *connector);
+TWL_API bool twl_connector_active(const twl_connector *connector);
+
+/* ---- Descriptors ---------------------------------------------------------------------- */
+
+/* A duplicate of [fd], close-on-exec and non-blocking, in [*out], whose type and state fit:
+ * a listening or connected stream socket. TWL_EINVAL for another kind. */
+TWL_API int twl_fd_adopt(int fd, bool listening, int *out);
+TWL_API void twl_fd_close(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

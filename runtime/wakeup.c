@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * wakeup.c -- the one way into a reactor from other threads.
+ * Posts form a lock-free stack that any thread pushes to and the reactor takes whole; the
+ * nodes come from malloc, since the host's allocator need not be safe between threads. */
+#include <stdlib.h>
+
+#include "reactor.h"
+
+struct twl__post {
+    struct twl__post *next;
+    void (*fn)(void *context);
+    void *context;
+};
+
+int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
+                     void *context)
+{
+    struct twl__post *post = malloc(sizeof *post);
+
+    if (!post) return TWL_ENOMEM;
+    post->fn = fn;
+    post->context = context;
+    post->next = atomic_load_explicit(&reactor->posts, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+        &reactor->posts, &post->next, post, memory_order_release,
+        memory_order_relaxed)) {
+    }
+    ev_async_send(reactor->loop, &reactor->wakeup);
+    return 0;
+}
+
+/* All posts so far, oldest first. */
+static struct twl__post *take(twl_reactor *reactor)
+{
+    struct twl__post *newest =
+        atomic_exchange_explicit(&reactor->posts, NULL, memory_order_acquire);
+    struct twl__post *oldest = NULL;
+
+    while (newest) {
+        struct twl__post *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+static void run_posts(struct ev_loop *loop, ev_async *wakeup, int events)
+{
+    struct twl__post *post = take(wakeup->data);
+    (void)loop;
+    (void)events;
+
+    while (post) {
+        struct twl__post *next = post->next;
+        post->fn(post->context);
+        free(post);
+        post = next;
+    }
+}
+
+void twl__wakeup_open(twl_reactor *reactor)
+{
+    ev_async_init(&reactor->wakeup, run_posts);
+    reactor->wakeup.data = reactor;
+    ev_async_start(reactor->loop, &reactor->wakeup);
+}
+
+void twl__wakeup_close(twl_reactor *reactor)
+{
+    struct twl__post *post = take(reactor);
+
+    ev_async_stop(reactor->loop, &reactor->wakeup);
+    while (post) {
+        struct twl__post *next = post->next;
+        free(post);
+        post = next;
+    }
+}
