@@ -23,8 +23,8 @@ local log = {
 
 -- The failure module stands above this one (the engine reports through `err`), hence the late require.
 local function asFailure(value)
-  local Failure = require "twistlua.failure"
-  return class.isA(value, Failure) and value or Failure(value)
+  local failure = require "twistlua.failure"
+  return failure.isFailure(value) and value or failure.Failure(value)
 end
 
 local function addFields(event, fields)

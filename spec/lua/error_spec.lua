@@ -8,8 +8,9 @@ describe("Error", function()
   end)
 
   it("shows its class when printed", function()
-    local refused = errors.ConnectionRefusedError("Connection refused", { errno = 111, code = "ECONNREFUSED" })
-    assert.equal("ConnectionRefusedError: Connection was refused by other side: 111: Connection refused.",
+    local refused = errors.getConnectError(111, "ECONNREFUSED", "Connection refused")
+    assert.equal(
+      "ConnectionRefusedError: Connection was refused by other side: 111: Connection refused.",
       tostring(refused))
     assert.equal(111, refused.errno)
     assert.equal("ECONNREFUSED", refused.code)
@@ -23,13 +24,15 @@ describe("Error", function()
 
   it("refuses a field that its class does not know", function()
     local _, message = pcall(function() errors.ConnectError("x", { errnum = 1 }) end)
-    assert.matches("error_spec.lua:%d+: ConnectError: unknown option 'errnum' %(known: code, errno%)", message)
+    assert.matches("error_spec.lua:%d+: ConnectError: unknown option 'errnum' %(known: code, errno%)",
+      message)
   end)
 
   it("keeps the exit code and signal of a process", function()
     local ended = errors.ProcessTerminated(nil, { exitCode = 3, status = 768 })
     assert.equal(3, ended.exitCode)
-    assert.error_matches(function() errors.ConnectionLost("x", { exitCode = 3 }) end, "unknown option 'exitCode'")
+    assert.error_matches(function() errors.ConnectionLost("x", { exitCode = 3 }) end,
+      "unknown option 'exitCode'")
   end)
 end)
 
@@ -97,11 +100,13 @@ describe("options", function()
 
   it("names an unknown option on the caller's line", function()
     local _, message = pcall(function() listen { backlgo = 5 } end)
-    assert.matches("error_spec.lua:%d+: listen: unknown option 'backlgo' %(known: backlog, interface%)", message)
+    assert.matches("error_spec.lua:%d+: listen: unknown option 'backlgo' %(known: backlog, interface%)",
+      message)
   end)
 
   it("names the type that was expected", function()
-    assert.error_matches(function() listen { backlog = 1.5 } end, "'backlog' must be of type integer, got number")
+    assert.error_matches(function() listen { backlog = 1.5 } end,
+      "'backlog' must be of type integer, got number")
     assert.error_matches(function() listen(7) end, "options must be a table, got number")
   end)
 end)
