@@ -36,7 +36,8 @@ function text.eventAsText(event)
   local said = event.format and formatSafely(event) or event.text
   if not event.failure then return said or "" end
   local ok, trace = pcall(event.failure.getTraceback, event.failure)
-  return (said or "Unhandled Error") .. "\n" .. (ok and trace or tostring(event.failure))
+  if not ok then trace = tostring(event.failure) end
+  return (said or "Unhandled Error") .. "\n" .. trace:gsub("\n$", "")
 end
 
 local function system(event)
