@@ -7,7 +7,8 @@ local Object = require("twistlua.class").Object
 -- As a string literal in single quotes; the name of an abstract UNIX socket begins with a zero byte.
 local function quote(text)
   if text == nil then return "nil" end
-  local escaped = text:gsub("[\\']", "\\%0"):gsub("%c", function(byte) return ("\\%d"):format(byte:byte()) end)
+  local escaped = text:gsub("[\\']", "\\%0")
+  escaped = escaped:gsub("%c", function(byte) return ("\\%d"):format(byte:byte()) end)
   return "'" .. escaped .. "'"
 end
 
