@@ -1,0 +1,190 @@
+-- SPDX-License-Identifier: MIT
+-- failure.lua -- what a Failure says: its class, and the trace of where its error came from.
+-- The core captures frames as bare functions and lines; everything here runs only when somebody asks.
+
+local core    = require("twistlua.core").failure
+local class   = require "twistlua.class"
+local options = require "twistlua.options"
+
+---An error value with the frames that it came through.
+---@class twistlua.Failure
+---@field value any the error value itself: an error object, a string, or whatever was raised
+---@field type table|string its class, or the name of its Lua type
+local Failure = core.methods
+
+-- Frames of these files are ours, and are left out unless asked for.
+local OURS = debug.getinfo(1, "S").source:match("^(.*)failure%.lua$")
+
+local GETTERS = {}
+
+function GETTERS.type(self)
+  return class.classOf(self.value) or type(self.value)
+end
+
+---Fields that are computed.
+---@private
+function Failure:get(name)
+  local getter = GETTERS[name]
+  return getter and getter(self)
+end
+
+local function nameOf(kind)
+  return type(kind) == "table" and kind.__name or kind
+end
+
+local function messageOf(value)
+  if class.classOf(value) and type(value.message) == "string" then return value.message end
+  return tostring(value)
+end
+
+local function isOf(self, kind)
+  if type(kind) ~= "string" then return class.isA(self.value, kind) end
+  local candidate = self.type
+  while type(candidate) == "table" do
+    if candidate.__name == kind then return true end
+    candidate = candidate.super
+  end
+  return candidate == kind
+end
+
+---The first of the given classes that the error belongs to, or nil.
+---@param ... table|string classes of errors, their names, or names of Lua types
+---@return table|string|nil
+function Failure:check(...)
+  for i = 1, select("#", ...) do
+    local kind = select(i, ...)
+    if isOf(self, kind) then return kind end
+  end
+end
+
+---As `check`, but for any other error raise this Failure again, for the next errback.
+---@param ... table|string
+---@return table|string
+function Failure:trap(...)
+  return self:check(...) or error(self, 0)
+end
+
+---Raise the error value.
+function Failure:raise()
+  error(self.value, 0)
+end
+
+Failure.raiseException = Failure.raise
+
+---@return string message without the name of the class
+function Failure:getErrorMessage()
+  return messageOf(self.value)
+end
+
+---A Failure holds no values of its frames, so there is nothing to let go of.
+function Failure.cleanFailure() end
+
+-- Frames -------------------------------------------------------------------------------------
+
+local function isOurs(source)
+  return OURS and source:sub(1, #OURS) == OURS
+end
+
+local function describe(frame, info)
+  if info.what == "main" then return "main chunk" end
+  if frame.name then return frame.name end
+  if info.what == "C" then return "?" end
+  return ("function <%s:%d>"):format(info.short_src, info.linedefined)
+end
+
+-- The frames of one capture as lines, the outermost first.
+local function addFrames(lines, failure, all, form)
+  local frames, user = core.frames(failure), {}
+  for _, frame in ipairs(frames) do
+    local info = debug.getinfo(frame.func, "S")
+    frame.info = info
+    if all or not (info.what == "C" or isOurs(info.source)) then user[#user + 1] = frame end
+  end
+  for i = #user, 1, -1 do
+    local frame = user[i]
+    lines[#lines + 1] = form:format(frame.info.short_src, frame.line, describe(frame, frame.info))
+  end
+end
+
+-- A Failure that await raised again comes after the frames that awaited it.
+local function frameLines(self, all, form)
+  local lines, failure = {}, self
+  while failure do
+    addFrames(lines, failure, all, form)
+    failure = core.origin(failure)
+    if failure and #lines > 0 then lines[#lines] = lines[#lines] .. " (awaiting)" end
+  end
+  return lines
+end
+
+local function errorLine(self)
+  if class.classOf(self.value) or type(self.value) == "string" then return tostring(self.value) end
+  return nameOf(self.type) .. ": " .. messageOf(self.value)
+end
+
+---The trace, outermost frame first, and the error.
+---@param settings? { detail?: "default"|"brief"|"verbose" } verbose: frames of the library and of C too
+---@return string text ends with a newline
+function Failure:getTraceback(settings)
+  local detail = options.check("getTraceback", settings, { detail = "string" }).detail or "default"
+  if detail == "brief" then return self:getBriefTraceback() end
+  if detail ~= "default" and detail ~= "verbose" then
+    error(("getTraceback: unknown detail '%s' (known: default, brief, verbose)"):format(detail), 2)
+  end
+  local lines = frameLines(self, detail == "verbose", "  %s:%d: in %s")
+  if #lines == 0 then return "Traceback (failure with no frames): " .. errorLine(self) .. "\n" end
+  return ("Traceback (most recent call last):\n%s\n%s\n"):format(table.concat(lines, "\n"), errorLine(self))
+end
+
+---The error, and a line for each frame.
+---@return string text ends with a newline
+function Failure:getBriefTraceback()
+  local lines = frameLines(self, false, "%s:%d:%s")
+  local head  = #lines > 0 and "Traceback" or "Traceback (failure with no frames)"
+  table.insert(lines, 1, ("%s: <class '%s'>: %s"):format(head, nameOf(self.type), messageOf(self.value)))
+  return table.concat(lines, "\n") .. "\n"
+end
+
+---Write the trace.
+---@param file? file* default: standard error
+---@param settings? table as for getTraceback
+function Failure:printTraceback(file, settings)
+  (file or io.stderr):write(self:getTraceback(settings))
+end
+
+function core.metatable:__tostring()
+  return "[Failure instance: " .. self:getBriefTraceback():sub(1, -2) .. "]"
+end
+
+-- The module ---------------------------------------------------------------------------------
+
+local failure = {
+  ---Make a Failure of an error value, without frames; a Failure passes.
+  ---@type fun(value: any): twistlua.Failure
+  Failure = core.new,
+  ---@type fun(value: any): boolean
+  isFailure = core.isFailure,
+  ---Call `f(...)`; returns true and its results, or false and a Failure.
+  ---@type fun(f: function, ...): boolean, any, ...
+  call = core.call,
+}
+
+-- Classes of errors that the core knows by their code.
+local function errorOf(errno, code, message)
+  if code == "ECANCELED" then return require("twistlua.defer").CancelledError() end
+  if code == "EALREADY" then return require("twistlua.defer").AlreadyCalledError() end
+  if code == "EDEADLK" then return require("twistlua.defer").CircularDeferredError() end
+  if code == "ETIMEDOUT" then return require("twistlua.error").TimeoutError() end
+  return require("twistlua.error").Error(message, { errno = errno, code = code })
+end
+
+---The Failure for an error code of the core.
+---@param errno integer positive
+---@param code string such as "ECANCELED"
+---@param message string
+---@return twistlua.Failure
+function failure.ofCode(errno, code, message)
+  return core.new(errorOf(errno, code, message))
+end
+
+return failure
