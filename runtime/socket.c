@@ -307,6 +307,20 @@ int twl__lock_open(const twl_address *address, int *out)
     return 0;
 }
 
+bool twl_address_locked(const twl_address *address)
+{
+    char path[TWL_ADDRESS_TEXT + 8];
+    bool locked;
+    int fd;
+
+    if (lock_path(address, path, sizeof path) < 0) return false;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return locked;
+}
+
 void twl__lock_close(const twl_address *address, int fd)
 {
     char path[TWL_ADDRESS_TEXT + 8];

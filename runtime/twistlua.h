@@ -172,7 +172,8 @@ TWL_API void twl_watch_init(void *memory, twl_reactor *reactor, int fd,
 TWL_API void *twl_watch_context(const twl_watch *watch);
 
 /* Watch for [events], TWL_READ, TWL_WRITE or both; 0 stops. Level-triggered. Regular files
- * count as always ready. Stop a watch before its descriptor is closed. */
+ * count as always ready. Stop a watch before its descriptor is closed: one that lost it, or
+ * whose number got a new owner, is stopped by the reactor and told so by one call with 0. */
 TWL_API int twl_watch_set(twl_watch *watch, int events);
 TWL_API int twl_watch_events(const twl_watch *watch);
 TWL_API int twl_watch_fd(const twl_watch *watch);
@@ -401,6 +402,30 @@ TWL_API bool twl_connector_active(const twl_connector *connector);
  * a listening or connected stream socket. TWL_EINVAL for another kind. */
 TWL_API int twl_fd_adopt(int fd, bool listening, int *out);
 TWL_API void twl_fd_close(int fd);
+
+/* Whether somebody holds the lock that twl_listener_config.lock takes for [address]. */
+TWL_API bool twl_address_locked(const twl_address *address);
+
+/* ---- Raw sockets: for hosts that watch a descriptor themselves --------------------------- */
+
+#define TWL_EAGAIN (-EAGAIN) /* not now: watch the descriptor */
+
+/* A listening socket, non-blocking and close-on-exec, in [*out]. */
+TWL_API int twl_raw_listen(const twl_address *address, int backlog, int *out);
+
+/* Begin to connect, non-blocking: TWL_EAGAIN while under way, then [*out] becomes writable and
+ * twl_raw_outcome() tells how it went. */
+TWL_API int twl_raw_connect(const twl_address *address, int *out);
+TWL_API int twl_raw_outcome(int fd);
+TWL_API int twl_raw_accept(int fd, int *out, twl_address *peer);
+TWL_API int twl_raw_set_blocking(int fd, bool blocking);
+
+/* Bytes moved, or a negative code; receiving 0 is the peer's end. No SIGPIPE. */
+TWL_API long twl_raw_receive(int fd, char *buffer, size_t size);
+TWL_API long twl_raw_send(int fd, const char *bytes, size_t length);
+TWL_API int twl_raw_shutdown(int fd);
+TWL_API int twl_raw_local(int fd, twl_address *out);
+TWL_API int twl_raw_peer(int fd, twl_address *out);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ * context.c -- the context's life, and the reporting of errors.
+ * The only place of the library that writes to stderr is at its end: where even the log fails. */
+#include "context.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "call.h"
+
+static const char CONTEXT_KEY, REPORTS_KEY;
+
+/* ---- Reporting ------------------------------------------------------------------------ */
+
+struct report {
+    twl_context *context;
+    const char *what;
+};
+
+/* log.err(failure, what) */
+static int log_error(lua_State *L)
+{
+    struct report *report = lua_touserdata(L, 2);
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "twistlua.log");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "err");
+    lua_pushvalue(L, 1);
+    lua_pushstring(L, report->what);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+static int describe(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+static void write_last_resort(lua_State *L, const char *what)
+{
+    const char *text = NULL;
+
+    lua_pushcfunction(L, describe);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK) text = lua_tostring(L, -1);
+    fprintf(stderr, "%s: %s\n", what, text ? text : "(no message)");
+    lua_pop(L, 1);
+}
+
+void twl__report(twl_context *context, lua_State *L, const char *what)
+{
+    struct report report = {context, what};
+
+    if (!lua_checkstack(L, 8)) {
+        lua_pop(L, 1);
+        fprintf(stderr, "%s: (no memory to say more)\n", what);
+        return;
+    }
+    lua_pushcfunction(L, log_error);
+    lua_pushvalue(L, -2);
+    lua_pushlightuserdata(L, &report);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        write_last_resort(L, what);
+        return;
+    }
+    lua_pop(L, 1);
+}
+
+void twl__report_later(twl_context *context, lua_State *L, const char *what)
+{
+    lua_Integer count;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &REPORTS_KEY);
+    count = (lua_Integer)lua_rawlen(L, -1);
+    lua_pushstring(L, what);
+    lua_rawseti(L, -2, count + 1);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, -2, count + 2);
+    lua_pop(L, 2);
+    if (context->reactor) twl_reactor_soon(context->reactor, &context->reports);
+}
+
+void twl__report_pending(twl_context *context, lua_State *L)
+{
+    if (!lua_checkstack(L, 8)) return;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &REPORTS_KEY);
+    /* Reporting may add reports: the length is asked anew. */
+    for (lua_Integer i = 1; i < (lua_Integer)lua_rawlen(L, -1); i += 2) {
+        lua_rawgeti(L, -1, i);
+        lua_rawgeti(L, -2, i + 1);
+        twl__report(context, L, lua_tostring(L, -2));
+        lua_pop(L, 1);
+    }
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i > 0; i--) {
+        lua_pushnil(L);
+        lua_rawseti(L, -2, i);
+    }
+    lua_pop(L, 1);
+}
+
+static void report_job(twl_job *job)
+{
+    twl_context *context =
+        (twl_context *)(void *)((char *)job - offsetof(twl_context, reports));
+    twl__report_pending(context, context->L);
+}
+
+/* ---- Life ------------------------------------------------------------------------------ */
+
+static int context_gc(lua_State *L)
+{
+    twl_context *context = lua_touserdata(L, 1);
+
+    twl__report_pending(context, L);
+    twl_reactor_close(context->reactor);
+    context->reactor = NULL;
+    return 0;
+}
+
+static twl_context *context_new(lua_State *L)
+{
+    twl_context *context = lua_newuserdatauv(L, sizeof *context, 0);
+
+    memset(context, 0, sizeof *context);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    context->main = context->L = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    context->reports.run = report_job;
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, context_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushliteral(L, "twistlua.context");
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &CONTEXT_KEY);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &REPORTS_KEY);
+    return context;
+}
+
+static void open_core(lua_State *L, twl_context *context)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_newtable(L);
+    lua_pushliteral(L, TWL_VERSION);
+    lua_setfield(L, -2, "version");
+    twl__open_failure(L, context);
+    twl__open_deferred(L, context);
+    twl__open_reactor(L, context);
+    twl__open_timer(L, context);
+    twl__open_watch(L, context);
+    twl__open_signal(L, context);
+    twl__open_transport(L, context);
+    twl__open_listener(L, context);
+    twl__open_connector(L, context);
+    twl__open_socket(L, context);
+    lua_setfield(L, -2, "twistlua.core");
+    lua_pop(L, 1);
+    twl__open_modules(L, context);
+}
+
+twl_context *twl__context_open(lua_State *L)
+{
+    twl_context *context;
+
+    luaL_checkstack(L, 10, "opening twistlua");
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &CONTEXT_KEY);
+    context = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (context) return context;
+    context = context_new(L);
+    open_core(L, context);
+    return context;
+}
+
+twl_reactor *twl__context_reactor(lua_State *L, twl_context *context)
+{
+    if (!context->reactor)
+        luaL_error(L, "the reactor is not open: require 'twistlua.reactor'");
+    return context->reactor;
+}
+
+void twl__set_functions(lua_State *L, twl_context *context,
+                        const luaL_Reg *functions)
+{
+    lua_pushlightuserdata(L, context);
+    luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ * context.h -- what the bindings keep for one Lua universe (a main state with its coroutines).
+ *
+ * The context lives in a userdata that is made before every other object of ours, so that its
+ * finalizer, which closes the reactor, runs after all of theirs. Each C function that we
+ * register has the context as its first upvalue.
+ *
+ * Objects (transports, delayed calls, ...) are full userdata that hold the runtime's object
+ * itself. What is active is anchored: a table in the registry, one a kind, maps the object's
+ * address to its userdata from start to stop. */
+#ifndef TWL_CONTEXT_H
+#define TWL_CONTEXT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "twistlua.h"
+
+typedef struct twl_context {
+    lua_State *main;
+    lua_State *L; /* callbacks run on it: what entered reactor:run(), else main */
+    twl_reactor *reactor; /* NULL until it is first needed */
+    twl_job soon;         /* runs the reactor module's queue */
+    twl_job reports;      /* tells what finalizers had to report */
+} twl_context;
+
+#define twl__context_of(L) ((twl_context *)lua_touserdata(L, lua_upvalueindex(1)))
+
+/* The context of [L]'s universe, made if need be, with the core table in package.loaded and
+ * the searcher for the embedded modules. [-0, +0] May raise a memory error. */
+twl_context *twl__context_open(lua_State *L);
+
+/* The reactor, opened with the default backend if it was not. Raises on failure. */
+twl_reactor *twl__context_reactor(lua_State *L, twl_context *context);
+
+/* luaL_setfuncs with the context as the only upvalue. [-0, +0] */
+void twl__set_functions(lua_State *L, twl_context *context,
+                        const luaL_Reg *functions);
+
+/* ---- The door into Lua --------------------------------------------------------------- */
+
+/* Run body(argument) protected on context->L, where body finds the light userdata [argument]
+ * at index 1 and pushes everything else itself, so that even being out of memory is an error
+ * that is reported and not a jump through the loop. Returns 0, or an error status with the
+ * Failure at the top of context->L. [-0, +(0|1)] */
+int twl__try(twl_context *context, lua_CFunction body, void *argument);
+
+/* As above; an error is reported with the words [what]. Returns whether all went well. */
+bool twl__call(twl_context *context, lua_CFunction body, void *argument,
+               const char *what);
+
+/* Hand the Failure at the top to twistlua.log, or to stderr when that fails. Never raises.
+ * [-1, +0] */
+void twl__report(twl_context *context, lua_State *L, const char *what);
+
+/* As above, before the reactor next waits or when the universe is closed, whichever is first:
+ * for finalizers. May raise a memory error. [-1, +0] */
+void twl__report_later(twl_context *context, lua_State *L, const char *what);
+
+/* The message handler of every protected call: makes a Failure of the error. */
+int twl__failure_handler(lua_State *L);
+
+/* ---- Objects -------------------------------------------------------------------------- */
+
+/* Make a class of userdata: a metatable [name] whose functions have the upvalues context and
+ * metatable. [methods] are its __index, unless [metamethods] has one, which then finds them as
+ * third upvalue. Anchored under [key] in the registry. [-0, +0] */
+void twl__class_new(lua_State *L, twl_context *context, const void *key,
+                    const char *name, const luaL_Reg *methods,
+                    const luaL_Reg *metamethods);
+
+/* A userdata of the class under [key] with [values] user values. [-0, +1] */
+void *twl__object_new(lua_State *L, const void *key, size_t size, int values);
+
+/* The object at [index], which must be of the class that the running method belongs to. */
+void *twl__object_check(lua_State *L, int index);
+
+/* Anchor the userdata at [index] in the live table under [key]; and take it out. */
+void twl__anchor(lua_State *L, const void *key, const void *object, int index);
+void twl__release(lua_State *L, const void *key, const void *object);
+
+/* The userdata of the anchored [object], or nil. [-0, +1] */
+void twl__push_object(lua_State *L, const void *key, const void *object);
+
+/* The whole live table under [key]. [-0, +1] */
+void twl__push_live(lua_State *L, const void *key);
+
+/* Push nil, the sentence, the name and the errno (or nil) of [code]; returns 4. */
+int twl__push_error(lua_State *L, int code);
+
+/* ---- Arguments ------------------------------------------------------------------------ */
+
+/* Read an address from the stack: [index] is its kind, "TCP" with host and port behind it, or
+ * "UNIX" with a path. Raises where it is none. */
+void twl__check_address(lua_State *L, int index, twl_address *out);
+
+/* Push the kind, host or path, and port (or nil) of an address. [-0, +3] */
+void twl__push_address(lua_State *L, const twl_address *address);
+
+/* ---- The parts of the core table, each given it at the top. [-0, +0] ------------------ */
+
+void twl__open_reactor(lua_State *L, twl_context *context);
+void twl__open_timer(lua_State *L, twl_context *context);
+void twl__open_watch(lua_State *L, twl_context *context);
+void twl__open_signal(lua_State *L, twl_context *context);
+void twl__open_transport(lua_State *L, twl_context *context);
+void twl__open_listener(lua_State *L, twl_context *context);
+void twl__open_connector(lua_State *L, twl_context *context);
+void twl__open_socket(lua_State *L, twl_context *context);
+int twl__open_deferred(lua_State *L, twl_context *context);
+int twl__open_failure(lua_State *L, twl_context *context);
+
+/* The searcher for the modules inside the library. [-0, +0] */
+void twl__open_modules(lua_State *L, twl_context *context);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ * lua_signal.c -- core.signal: signals as calls. User value 1 is the function. */
+#include <signal.h>
+#include <string.h>
+
+#include "context.h"
+
+static const char KEY[2];
+
+struct taken {
+    twl_context *context;
+};
+
+static const struct {
+    const char *name;
+    int number;
+} NAMES[] = {
+    {"SIGHUP", SIGHUP},   {"SIGINT", SIGINT},   {"SIGTERM", SIGTERM},
+    {"SIGQUIT", SIGQUIT}, {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2},
+    {"SIGCHLD", SIGCHLD}, {"SIGALRM", SIGALRM}, {"SIGPIPE", SIGPIPE},
+    {"SIGWINCH", SIGWINCH}, {"SIGCONT", SIGCONT}, {"SIGTSTP", SIGTSTP},
+};
+
+static int check_signal(lua_State *L, int index)
+{
+    const char *name = luaL_checkstring(L, index);
+
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        if (strcmp(NAMES[i].name, name) == 0) return NAMES[i].number;
+    }
+    return luaL_argerror(L, index, "unknown signal");
+}
+
+static twl_signal *signal_of(struct taken *taken)
+{
+    return (twl_signal *)(void *)(taken + 1);
+}
+
+static int call_taken(lua_State *L)
+{
+    struct taken *taken = lua_touserdata(L, 1);
+
+    twl__push_object(L, KEY, taken);
+    lua_getiuservalue(L, -1, 1);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static void on_signal(twl_signal *taken)
+{
+    struct taken *self = twl_signal_context(taken);
+    twl__call(self->context, call_taken, self,
+              "Unhandled error in a signal's function");
+}
+
+/* take(name, f) -> signal | nil, message, name, errno */
+static int signal_take(lua_State *L)
+{
+    twl_context *context = twl__context_of(L);
+    twl_reactor *reactor = twl__context_reactor(L, context);
+    int number = check_signal(L, 1), rc;
+    struct taken *taken;
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    taken = twl__object_new(L, KEY, sizeof *taken + twl_signal_size(), 1);
+    taken->context = context;
+    twl_signal_init(signal_of(taken), reactor, number, on_signal, taken);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, 1);
+    twl__anchor(L, KEY, taken, -1);
+    if ((rc = twl_signal_start(signal_of(taken))) < 0) {
+        twl__release(L, KEY, taken);
+        return twl__push_error(L, rc);
+    }
+    return 1;
+}
+
+/* signal:drop(): the default handling again */
+static int signal_drop(lua_State *L)
+{
+    struct taken *taken = twl__object_check(L, 1);
+
+    twl_signal_stop(signal_of(taken));
+    twl__release(L, KEY, taken);
+    return 0;
+}
+
+static int signal_is_default(lua_State *L)
+{
+    lua_pushboolean(L, twl_signal_is_default(check_signal(L, 1)));
+    return 1;
+}
+
+void twl__open_signal(lua_State *L, twl_context *context)
+{
+    static const luaL_Reg methods[] = {{"drop", signal_drop}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"take", signal_take},
+        {"isDefault", signal_is_default},
+        {NULL, NULL},
+    };
+
+    twl__class_new(L, context, KEY, "twistlua.signal", methods, metamethods);
+    lua_newtable(L);
+    twl__set_functions(L, context, functions);
+    lua_setfield(L, -2, "signal");
+}

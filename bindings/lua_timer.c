@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ * lua_timer.c -- delayed calls: what reactor:callLater() returns.
+ * User value 1 is the function while the call is pending, then true if it was called, false
+ * if it was cancelled; the arguments are the user values behind it. */
+#include "context.h"
+
+static const char KEY[2];
+
+enum { VALUE_FUNCTION = 1, ARG_DELAY = 2, ARG_FUNCTION = 3 };
+
+struct delayed {
+    twl_context *context;
+    int arguments;
+};
+
+static twl_timer *timer_of(struct delayed *call)
+{
+    return (twl_timer *)(void *)(call + 1);
+}
+
+/* The call is over, as [called] says: drop what it holds. The userdata is at [index]. */
+static void settle(lua_State *L, struct delayed *call, int index, bool called)
+{
+    lua_pushboolean(L, called);
+    lua_setiuservalue(L, index, VALUE_FUNCTION);
+    for (int i = 1; i <= call->arguments; i++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, index, VALUE_FUNCTION + i);
+    }
+    twl__release(L, KEY, call);
+}
+
+static int run_call(lua_State *L)
+{
+    struct delayed *call = lua_touserdata(L, 1);
+    enum { USERDATA = 2 };
+
+    luaL_checkstack(L, call->arguments + 4, "too many arguments");
+    twl__push_object(L, KEY, call);
+    lua_getiuservalue(L, USERDATA, VALUE_FUNCTION);
+    for (int i = 1; i <= call->arguments; i++)
+        lua_getiuservalue(L, USERDATA, VALUE_FUNCTION + i);
+    settle(L, call, USERDATA, true);
+    lua_call(L, call->arguments, 0);
+    return 0;
+}
+
+static void on_timer(twl_timer *timer)
+{
+    struct delayed *call = twl_timer_context(timer);
+    twl__call(call->context, run_call, call, "Unhandled error in a delayed call");
+}
+
+/* callLater(reactor, delay, f, ...) -> delayed call */
+static int call_later(lua_State *L)
+{
+    twl_context *context = twl__context_of(L);
+    twl_reactor *reactor = twl__context_reactor(L, context);
+    double delay = luaL_checknumber(L, ARG_DELAY);
+    int top = lua_gettop(L), arguments = top - ARG_FUNCTION, rc;
+
+    luaL_argcheck(L, delay >= 0. && delay < 1e300, ARG_DELAY,
+                  "delay must be a number of seconds, 0 or more");
+    if (top < ARG_FUNCTION) luaL_argerror(L, ARG_FUNCTION, "function expected");
+    struct delayed *call = twl__object_new(
+        L, KEY, sizeof *call + twl_timer_size(), 1 + arguments);
+    call->context = context;
+    call->arguments = arguments;
+    twl_timer_init(timer_of(call), reactor, on_timer, call);
+    lua_insert(L, ARG_FUNCTION);
+    for (int i = arguments; i >= 0; i--)
+        lua_setiuservalue(L, ARG_FUNCTION, VALUE_FUNCTION + i);
+    twl__anchor(L, KEY, call, ARG_FUNCTION);
+    if ((rc = twl_timer_start(timer_of(call), delay)) < 0) {
+        twl__release(L, KEY, call);
+        return luaL_error(L, "%s", twl_error_message(rc));
+    }
+    return 1;
+}
+
+/* Raise AlreadyCalled or AlreadyCancelled of twistlua.error. */
+static int raise_settled(lua_State *L)
+{
+    bool called = (lua_getiuservalue(L, 1, VALUE_FUNCTION), lua_toboolean(L, -1));
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "twistlua.error");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, called ? "AlreadyCalled" : "AlreadyCancelled");
+    lua_call(L, 0, 1);
+    return lua_error(L);
+}
+
+static struct delayed *check_pending(lua_State *L)
+{
+    struct delayed *call = twl__object_check(L, 1);
+    if (!twl_timer_active(timer_of(call))) raise_settled(L);
+    return call;
+}
+
+static int delayed_cancel(lua_State *L)
+{
+    struct delayed *call = check_pending(L);
+
+    twl_timer_stop(timer_of(call));
+    settle(L, call, 1, false);
+    return 0;
+}
+
+/* reset(seconds): due that long from now */
+static int delayed_reset(lua_State *L)
+{
+    struct delayed *call = check_pending(L);
+    double delay = luaL_checknumber(L, 2);
+
+    luaL_argcheck(L, twl_timer_start(timer_of(call), delay) == 0, 2,
+                  "delay must be a number of seconds, 0 or more");
+    return 0;
+}
+
+/* delay(seconds): due that much later, or with a negative number earlier, than it was */
+static int delayed_delay(lua_State *L)
+{
+    struct delayed *call = check_pending(L);
+    double due = twl_timer_due(timer_of(call)) + luaL_checknumber(L, 2);
+
+    luaL_argcheck(L, twl_timer_start_at(timer_of(call), due) == 0, 2,
+                  "delay must be a number of seconds");
+    return 0;
+}
+
+static int delayed_get_time(lua_State *L)
+{
+    struct delayed *call = twl__object_check(L, 1);
+    lua_pushnumber(L, twl_timer_due(timer_of(call)));
+    return 1;
+}
+
+static int delayed_active(lua_State *L)
+{
+    struct delayed *call = twl__object_check(L, 1);
+    lua_pushboolean(L, twl_timer_active(timer_of(call)));
+    return 1;
+}
+
+static int delayed_tostring(lua_State *L)
+{
+    struct delayed *call = twl__object_check(L, 1);
+    const char *state = "pending";
+
+    if (!twl_timer_active(timer_of(call))) {
+        lua_getiuservalue(L, 1, VALUE_FUNCTION);
+        state = lua_toboolean(L, -1) ? "called" : "cancelled";
+    }
+    lua_pushfstring(L, "<DelayedCall %p (%s)>", (void *)call, state);
+    return 1;
+}
+
+/* getDelayedCalls(reactor) -> list of those pending */
+static int get_delayed_calls(lua_State *L)
+{
+    lua_settop(L, 0);
+    lua_newtable(L);
+    twl__push_live(L, KEY);
+    lua_Integer count = 0;
+    for (lua_pushnil(L); lua_next(L, 2);) {
+        struct delayed *call = lua_touserdata(L, -1);
+        if (twl_timer_active(timer_of(call)))
+            lua_rawseti(L, 1, ++count);
+        else
+            lua_pop(L, 1);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
+void twl__open_timer(lua_State *L, twl_context *context)
+{
+    static const luaL_Reg methods[] = {
+        {"cancel", delayed_cancel},     {"reset", delayed_reset},
+        {"delay", delayed_delay},       {"getTime", delayed_get_time},
+        {"active", delayed_active},     {NULL, NULL},
+    };
+    static const luaL_Reg metamethods[] = {
+        {"__tostring", delayed_tostring},
+        {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {
+        {"callLater", call_later},
+        {"getDelayedCalls", get_delayed_calls},
+        {NULL, NULL},
+    };
+
+    twl__class_new(L, context, KEY, "twistlua.DelayedCall", methods,
+                   metamethods);
+    lua_newtable(L);
+    twl__set_functions(L, context, functions);
+    lua_setfield(L, -2, "timer");
+}

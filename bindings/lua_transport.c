@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT
+ * lua_transport.c -- transports: connected streams as protocols see them.
+ * User value 1 is the protocol, user value 2 the registered producer; both are given up when
+ * the connection is lost. A transport is anchored from its making until connectionLost, which
+ * the Lua function of core.transport.open() delivers.
+ * A method of the protocol that raises is logged and costs it this connection: the Failure is
+ * kept in FAILURES and becomes the reason of connectionLost. */
+#include <string.h>
+
+#include "transport.h"
+
+static const char KEY[2], LOST_KEY, ADDRESS_KEY, HELD_KEY, FAILURES_KEY;
+
+enum {
+    VALUE_PROTOCOL = 1,
+    VALUE_PRODUCER,
+    VALUE_COUNT = VALUE_PRODUCER,
+    HIGH_WATER = 64 * 1024, /* pending bytes at which a push producer is paused */
+    HELD_SIZE = 8 * 1024 /* strings from this length on are sent from where they lie */
+};
+
+struct transport {
+    twl_context *context;
+    bool half_close;      /* the protocol has readConnectionLost */
+    bool has_producer;
+    bool streaming;       /* it is a push producer */
+    bool producer_paused;
+};
+
+struct event {
+    struct transport *transport;
+    const char *bytes, *method;
+    size_t length;
+    int reason;
+};
+
+static twl_stream *stream_of(struct transport *transport)
+{
+    return (twl_stream *)(void *)(transport + 1);
+}
+
+/* ---- Events, from the stream to the protocol ------------------------------------------ */
+
+/* Push a user value of the transport. [-0, +1] */
+static void push_value(lua_State *L, struct transport *transport, int value)
+{
+    twl__push_object(L, KEY, transport);
+    lua_getiuservalue(L, -1, value);
+    lua_remove(L, -2);
+}
+
+static int call_data_received(lua_State *L)
+{
+    struct event *event = lua_touserdata(L, 1);
+
+    push_value(L, event->transport, VALUE_PROTOCOL);
+    lua_getfield(L, -1, "dataReceived");
+    lua_insert(L, -2);
+    lua_pushlstring(L, event->bytes, event->length);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* Call a method without arguments, where there is one. */
+static int call_method(lua_State *L, struct event *event, int value)
+{
+    push_value(L, event->transport, value);
+    if (lua_getfield(L, -1, event->method) == LUA_TNIL) return 0;
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static int call_protocol(lua_State *L)
+{
+    return call_method(L, lua_touserdata(L, 1), VALUE_PROTOCOL);
+}
+
+static int call_producer(lua_State *L)
+{
+    return call_method(L, lua_touserdata(L, 1), VALUE_PRODUCER);
+}
+
+/* FAILURES[transport] = failure */
+static int keep_failure(lua_State *L)
+{
+    void *transport = lua_touserdata(L, 2);
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+    lua_pushvalue(L, 1);
+    lua_rawsetp(L, -2, transport);
+    return 0;
+}
+
+/* The Failure at the top is why this connection ends. [-1, +0] */
+static void fail(struct transport *transport)
+{
+    lua_State *L = transport->context->L;
+
+    lua_pushcfunction(L, keep_failure);
+    lua_pushvalue(L, -2);
+    lua_pushlightuserdata(L, transport);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    twl__report(transport->context, L, "Unhandled Error");
+    twl_stream_abort(stream_of(transport), TWL_ECANCELED);
+}
+
+static void deliver(struct event *event, lua_CFunction body)
+{
+    if (twl__try(event->transport->context, body, event) != LUA_OK)
+        fail(event->transport);
+}
+
+static void on_read(twl_stream *stream, const char *bytes, size_t length)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .bytes = bytes,
+                          .length = length};
+    deliver(&event, call_data_received);
+}
+
+static void on_end(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "readConnectionLost"};
+
+    if (event.transport->half_close)
+        deliver(&event, call_protocol);
+    else
+        twl_stream_abort(stream, TWL_EEOF);
+}
+
+static void on_shutdown(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "writeConnectionLost"};
+    deliver(&event, call_protocol);
+}
+
+static void on_drain(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "resumeProducing"};
+
+    if (event.transport->streaming && !event.transport->producer_paused) return;
+    event.transport->producer_paused = false;
+    deliver(&event, call_producer);
+}
+
+/* lost(transport, protocol, failure or nil, sentence, name, errno or nil) */
+static int call_lost(lua_State *L)
+{
+    struct event *event = lua_touserdata(L, 1);
+    struct transport *transport = event->transport;
+    enum { LOST = 2, USERDATA, PROTOCOL, FAILURE };
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
+    twl__push_object(L, KEY, transport);
+    lua_getiuservalue(L, USERDATA, VALUE_PROTOCOL);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+    lua_rawgetp(L, FAILURE, transport);
+    lua_pushnil(L);
+    lua_rawsetp(L, FAILURE, transport);
+    lua_remove(L, FAILURE);
+    for (int value = 1; value <= VALUE_COUNT; value++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, USERDATA, value);
+    }
+    twl__release(L, KEY, transport);
+    if (lua_isnil(L, PROTOCOL)) return 0; /* refused before it had one */
+    twl__push_error(L, event->reason);
+    lua_remove(L, FAILURE + 1); /* its nil */
+    lua_call(L, 6, 0);
+    return 0;
+}
+
+static void on_closed(twl_stream *stream, int reason)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "stopProducing",
+                          .reason = reason};
+    twl_context *context = event.transport->context;
+
+    if (event.transport->has_producer) {
+        event.transport->has_producer = false;
+        twl__call(context, call_producer, &event,
+                  "Unhandled error in a producer");
+    }
+    twl__call(context, call_lost, &event, "Unhandled error in connectionLost");
+}
+
+static const twl_stream_events EVENTS = {on_read, on_end, on_shutdown, on_drain,
+                                         on_closed};
+
+void twl__transport_push(lua_State *L, twl_context *context, int fd,
+                         const twl_address *peer)
+{
+    struct transport *transport = twl__object_new(
+        L, KEY, sizeof *transport + twl_stream_size(), VALUE_COUNT);
+
+    memset(transport, 0, sizeof *transport);
+    transport->context = context;
+    twl__anchor(L, KEY, transport, -1);
+    twl_stream_init(stream_of(transport), context->reactor, fd, peer, &EVENTS,
+                    transport);
+}
+
+void twl__transport_refuse(lua_State *L, int index)
+{
+    struct transport *transport = lua_touserdata(L, index);
+    twl_stream_abort(stream_of(transport), TWL_EEOF);
+}
+
+/* ---- Methods: writing ------------------------------------------------------------------ */
+
+static struct transport *check(lua_State *L)
+{
+    return twl__object_check(L, 1);
+}
+
+static void release_string(void *context, void *token)
+{
+    lua_State *L = ((struct transport *)context)->context->L;
+
+    lua_checkstack(L, 4);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &HELD_KEY);
+    luaL_unref(L, -1, (int)(intptr_t)token);
+    lua_pop(L, 1);
+}
+
+static int write_held(lua_State *L, struct transport *transport, int index,
+                      const char *bytes, size_t length)
+{
+    int token;
+
+    index = lua_absindex(L, index);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &HELD_KEY);
+    lua_pushvalue(L, index);
+    token = luaL_ref(L, -2);
+    lua_pop(L, 1);
+    return twl_stream_write_held(stream_of(transport), bytes, length,
+                                 release_string, (void *)(intptr_t)token);
+}
+
+static void write_string(lua_State *L, struct transport *transport, int index)
+{
+    size_t length;
+    const char *bytes = lua_tolstring(L, index, &length);
+    int rc;
+
+    if (length < HELD_SIZE)
+        rc = twl_stream_write(stream_of(transport), bytes, length);
+    else
+        rc = write_held(L, transport, index, bytes, length);
+    if (rc < 0) luaL_error(L, "cannot write: %s", twl_error_message(rc));
+}
+
+static void call_producer_method(lua_State *L, const char *method)
+{
+    lua_getiuservalue(L, 1, VALUE_PRODUCER);
+    lua_getfield(L, -1, method);
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+}
+
+static void pause_producer(lua_State *L, struct transport *transport)
+{
+    if (!transport->has_producer || !transport->streaming ||
+        transport->producer_paused ||
+        twl_stream_pending(stream_of(transport)) <= HIGH_WATER)
+        return;
+    transport->producer_paused = true;
+    call_producer_method(L, "pauseProducing");
+}
+
+static int transport_write(lua_State *L)
+{
+    struct transport *transport = check(L);
+
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return luaL_error(L, "data must be a string, not %s",
+                          luaL_typename(L, 2));
+    write_string(L, transport, 2);
+    pause_producer(L, transport);
+    return 0;
+}
+
+static int transport_write_sequence(lua_State *L)
+{
+    struct transport *transport = check(L);
+    lua_Integer count;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    count = luaL_len(L, 2);
+    /* All are looked at before the first is written. */
+    for (lua_Integer i = 1; i <= count; i++) {
+        if (lua_geti(L, 2, i) != LUA_TSTRING)
+            return luaL_error(L, "data must be strings, but item %d is a %s",
+                              (int)i, luaL_typename(L, -1));
+        lua_pop(L, 1);
+    }
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, 2, i);
+        write_string(L, transport, -1);
+        lua_pop(L, 1);
+    }
+    pause_producer(L, transport);
+    return 0;
+}
+
+/* ---- Methods: closing, pausing ---------------------------------------------------------- */
+
+static int transport_lose_connection(lua_State *L)
+{
+    twl_stream_close(stream_of(check(L)));
+    return 0;
+}
+
+static int transport_abort_connection(lua_State *L)
+{
+    twl_stream_abort(stream_of(check(L)), TWL_ECONNABORTED);
+    return 0;
+}
+
+static int transport_lose_write_connection(lua_State *L)
+{
+    twl_stream_shutdown(stream_of(check(L)));
+    return 0;
+}
+
+static int transport_pause_producing(lua_State *L)
+{
+    twl_stream_pause(stream_of(check(L)));
+    return 0;
+}
+
+static int transport_resume_producing(lua_State *L)
+{
+    twl_stream_resume(stream_of(check(L)));
+    return 0;
+}
+
+/* ---- Methods: producers ------------------------------------------------------------------ */
+
+static int transport_register_producer(lua_State *L)
+{
+    struct transport *transport = check(L);
+    twl_stream *stream = stream_of(transport);
+
+    luaL_checkany(L, 2);
+    if (transport->has_producer)
+        return luaL_error(L, "a producer is already registered; unregister it "
+                             "first");
+    lua_settop(L, 3);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, VALUE_PRODUCER);
+    if (!twl_stream_open(stream) && !twl_stream_closing(stream)) {
+        call_producer_method(L, "stopProducing");
+        lua_pushnil(L);
+        lua_setiuservalue(L, 1, VALUE_PRODUCER);
+        return 0;
+    }
+    transport->has_producer = true;
+    transport->streaming = lua_toboolean(L, 3);
+    transport->producer_paused = false;
+    twl_stream_hold(stream, true);
+    /* A pull producer hears resumeProducing at once; the drain that is due asks for it. */
+    twl_stream_notify_drain(stream, true);
+    return 0;
+}
+
+static int transport_unregister_producer(lua_State *L)
+{
+    struct transport *transport = check(L);
+
+    if (!transport->has_producer) return 0;
+    transport->has_producer = false;
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, VALUE_PRODUCER);
+    twl_stream_notify_drain(stream_of(transport), false);
+    twl_stream_hold(stream_of(transport), false);
+    return 0;
+}
+
+/* ---- Methods: looking -------------------------------------------------------------------- */
+
+static int push_address_object(lua_State *L, const twl_address *address)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &ADDRESS_KEY);
+    twl__push_address(L, address);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+static int transport_get_host(lua_State *L)
+{
+    twl_address address;
+
+    if (twl_stream_local(stream_of(check(L)), &address) < 0) return 0;
+    return push_address_object(L, &address);
+}
+
+static int transport_get_peer(lua_State *L)
+{
+    twl_address address;
+
+    if (twl_stream_peer(stream_of(check(L)), &address) < 0) return 0;
+    return push_address_object(L, &address);
+}
+
+static int set_option(lua_State *L, enum twl_option option)
+{
+    int rc = twl_stream_set_option(stream_of(check(L)), option,
+                                   lua_toboolean(L, 2));
+    if (rc < 0) return luaL_error(L, "%s", twl_error_message(rc));
+    return 0;
+}
+
+static int get_option(lua_State *L, enum twl_option option)
+{
+    bool on;
+    int rc = twl_stream_get_option(stream_of(check(L)), option, &on);
+
+    if (rc < 0) return luaL_error(L, "%s", twl_error_message(rc));
+    lua_pushboolean(L, on);
+    return 1;
+}
+
+static int transport_set_tcp_no_delay(lua_State *L)
+{
+    return set_option(L, TWL_TCP_NODELAY);
+}
+
+static int transport_get_tcp_no_delay(lua_State *L)
+{
+    return get_option(L, TWL_TCP_NODELAY);
+}
+
+static int transport_set_tcp_keep_alive(lua_State *L)
+{
+    return set_option(L, TWL_TCP_KEEPALIVE);
+}
+
+static int transport_get_tcp_keep_alive(lua_State *L)
+{
+    return get_option(L, TWL_TCP_KEEPALIVE);
+}
+
+static int transport_get_handle(lua_State *L)
+{
+    lua_pushinteger(L, twl_stream_fd(stream_of(check(L))));
+    return 1;
+}
+
+/* Methods first, then the few fields that Twisted's transports have. */
+static int transport_index(lua_State *L)
+{
+    struct transport *transport = lua_touserdata(L, 1);
+    twl_stream *stream = stream_of(transport);
+    const char *name;
+
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNIL) return 1;
+    if (lua_type(L, 2) != LUA_TSTRING) return 0;
+    name = lua_tostring(L, 2);
+    if (strcmp(name, "connected") == 0)
+        lua_pushboolean(L, twl_stream_open(stream) || twl_stream_closing(stream));
+    else if (strcmp(name, "disconnecting") == 0)
+        lua_pushboolean(L, twl_stream_closing(stream));
+    else if (strcmp(name, "disconnected") == 0)
+        lua_pushboolean(L,
+                        !twl_stream_open(stream) && !twl_stream_closing(stream));
+    else if (strcmp(name, "protocol") == 0)
+        lua_getiuservalue(L, 1, VALUE_PROTOCOL);
+    else if (strcmp(name, "producer") == 0)
+        lua_getiuservalue(L, 1, VALUE_PRODUCER);
+    else
+        return 0;
+    return 1;
+}
+
+static int transport_tostring(lua_State *L)
+{
+    struct transport *transport = check(L);
+    twl_stream *stream = stream_of(transport);
+
+    lua_pushfstring(L, "<transport %p (%s)>", (void *)transport,
+                    twl_stream_open(stream)      ? "open"
+                    : twl_stream_closing(stream) ? "closing"
+                                                 : "closed");
+    return 1;
+}
+
+/* ---- Functions ----------------------------------------------------------------------------- */
+
+/* open(lost, make_address): the two Lua functions that transports call */
+static int transport_open(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ADDRESS_KEY);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
+    return 0;
+}
+
+/* attach(transport, protocol): give the connection to its protocol and begin to read */
+static int transport_attach(lua_State *L)
+{
+    struct transport *transport = lua_touserdata(L, 1);
+
+    lua_settop(L, 2);
+    transport->half_close =
+        lua_getfield(L, 2, "readConnectionLost") != LUA_TNIL;
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, VALUE_PROTOCOL);
+    twl_stream_resume(stream_of(transport));
+    return 0;
+}
+
+/* refuse(transport): close it quietly; nobody hears of it if it has no protocol */
+static int transport_refuse(lua_State *L)
+{
+    twl__transport_refuse(L, 1);
+    return 0;
+}
+
+/* lose(transport): as if the connection had broken */
+static int transport_lose(lua_State *L)
+{
+    struct transport *transport = lua_touserdata(L, 1);
+    twl_stream_abort(stream_of(transport), TWL_ECLOSED);
+    return 0;
+}
+
+/* fail(transport, failure): end the connection with that reason */
+static int transport_fail(lua_State *L)
+{
+    struct transport *transport = lua_touserdata(L, 1);
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+    lua_pushvalue(L, 2);
+    lua_rawsetp(L, -2, transport);
+    twl_stream_abort(stream_of(transport), TWL_ECANCELED);
+    return 0;
+}
+
+/* live() -> list of the transports that exist */
+static int transport_live(lua_State *L)
+{
+    lua_Integer count = 0;
+
+    lua_settop(L, 0);
+    lua_newtable(L);
+    twl__push_live(L, KEY);
+    for (lua_pushnil(L); lua_next(L, 2);) lua_rawseti(L, 1, ++count);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* adopt(fd) -> transport around a duplicate of the connected socket
+ *            | nil, message, name, errno */
+static int transport_adopt(lua_State *L)
+{
+    twl_context *context = twl__context_of(L);
+    int fd, rc;
+
+    twl__context_reactor(L, context);
+    rc = twl_fd_adopt((int)luaL_checkinteger(L, 1), false, &fd);
+    if (rc < 0) return twl__push_error(L, rc);
+    twl__transport_push(L, context, fd, NULL);
+    return 1;
+}
+
+static void new_registry_table(lua_State *L, const void *key)
+{
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void twl__open_transport(lua_State *L, twl_context *context)
+{
+    static const luaL_Reg methods[] = {
+        {"write", transport_write},
+        {"writeSequence", transport_write_sequence},
+        {"loseConnection", transport_lose_connection},
+        {"abortConnection", transport_abort_connection},
+        {"loseWriteConnection", transport_lose_write_connection},
+        {"pauseProducing", transport_pause_producing},
+        {"resumeProducing", transport_resume_producing},
+        {"stopProducing", transport_lose_connection},
+        {"registerProducer", transport_register_producer},
+        {"unregisterProducer", transport_unregister_producer},
+        {"getHost", transport_get_host},
+        {"getPeer", transport_get_peer},
+        {"setTcpNoDelay", transport_set_tcp_no_delay},
+        {"getTcpNoDelay", transport_get_tcp_no_delay},
+        {"setTcpKeepAlive", transport_set_tcp_keep_alive},
+        {"getTcpKeepAlive", transport_get_tcp_keep_alive},
+        {"getHandle", transport_get_handle},
+        {NULL, NULL},
+    };
+    static const luaL_Reg metamethods[] = {
+        {"__index", transport_index},
+        {"__tostring", transport_tostring},
+        {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {
+        {"open", transport_open},     {"attach", transport_attach},
+        {"refuse", transport_refuse}, {"lose", transport_lose},
+        {"fail", transport_fail},     {"live", transport_live},
+        {"adopt", transport_adopt},   {NULL, NULL},
+    };
+
+    twl__class_new(L, context, KEY, "twistlua.transport", methods, metamethods);
+    new_registry_table(L, &HELD_KEY);
+    new_registry_table(L, &FAILURES_KEY);
+    lua_newtable(L);
+    twl__set_functions(L, context, functions);
+    lua_setfield(L, -2, "transport");
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ * main.c -- the program: twistlua [options] script.lua [args].
+ * The only file that prints to stdout or chooses an exit status. */
+#include <getopt.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "context.h"
+
+enum status { STATUS_OK = 0, STATUS_SCRIPT = 1, STATUS_USAGE = 2 };
+
+struct options {
+    const char *code;    /* -e */
+    const char *backend; /* --reactor */
+    const char *script;  /* NULL with -e; "-" is standard input */
+    bool debug;
+    int argc; /* what is left for the script */
+    char **argv;
+    int script_index; /* of the script in the program's own arguments */
+};
+
+static const char USAGE[] =
+    "usage: twistlua [options] script.lua [args]\n"
+    "       twistlua [options] -e CODE [args]\n"
+    "       twistlua [options] - [args]        (the script comes from standard "
+    "input)\n"
+    "\n"
+    "  -e CODE            run CODE\n"
+    "  --reactor=NAME     wait for events with NAME; --version lists the names\n"
+    "  --debug            trace where Deferreds are made and fired\n"
+    "  --version          print the versions and the reactors that work here\n"
+    "  --help             print this\n"
+    "\n"
+    "environment: TWISTLUA_REACTOR  as --reactor\n"
+    "             TWISTLUA_LUA      a folder whose twistlua/*.lua replace those "
+    "built in\n";
+
+static void print_version(void)
+{
+    const char *const *names = twl_reactor_backends();
+
+    printf("twistlua %s (%s, libev %s; reactors:", TWL_VERSION, LUA_RELEASE,
+           twl_libev_version());
+    for (int i = 0; names[i]; i++) printf(" %s", names[i]);
+    printf(")\n");
+}
+
+static bool is_backend(const char *name)
+{
+    const char *const *names = twl_reactor_backends();
+
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(names[i], name) == 0) return true;
+    }
+    fprintf(stderr, "twistlua: unknown reactor '%s'; those that work here:",
+            name);
+    for (int i = 0; names[i]; i++) fprintf(stderr, " %s", names[i]);
+    fprintf(stderr, "\n");
+    return false;
+}
+
+static int wrong_usage(void)
+{
+    fputs(USAGE, stderr);
+    return STATUS_USAGE;
+}
+
+/* Returns a status to exit with, or -1 to go on. */
+static int read_options(int argc, char **argv, struct options *out)
+{
+    enum { REACTOR = 256, DEBUG, VERSION };
+    static const struct option known[] = {
+        {"reactor", required_argument, NULL, REACTOR},
+        {"debug", no_argument, NULL, DEBUG},
+        {"version", no_argument, NULL, VERSION},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    /* '+': what stands behind the script is the script's. */
+    while ((option = getopt_long(argc, argv, "+e:hv", known, NULL)) != -1) {
+        switch (option) {
+        case 'e': out->code = optarg; break;
+        case REACTOR: out->backend = optarg; break;
+        case DEBUG: out->debug = true; break;
+        case 'v':
+        case VERSION: print_version(); return STATUS_OK;
+        case 'h': fputs(USAGE, stdout); return STATUS_OK;
+        default: return wrong_usage();
+        }
+        if (out->code && option == 'e') break; /* as in lua: args may follow */
+    }
+    if (out->backend && !is_backend(out->backend)) return STATUS_USAGE;
+    if (!out->code && optind >= argc) return wrong_usage();
+    out->script_index = out->code ? 0 : optind++;
+    if (!out->code) out->script = argv[out->script_index];
+    out->argc = argc - optind;
+    out->argv = argv + optind;
+    return -1;
+}
+
+/* arg as in lua: the script at 0, its arguments behind it, what came before it below. */
+static void set_arg(lua_State *L, char **argv, const struct options *options)
+{
+    lua_createtable(L, options->argc, options->script_index + 1);
+    for (int i = 0; i <= options->script_index; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i - options->script_index);
+    }
+    for (int i = 0; i < options->argc; i++) {
+        lua_pushstring(L, options->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setglobal(L, "arg");
+}
+
+/* Modules beside the script are found first. */
+static void set_path(lua_State *L, const char *script)
+{
+    const char *slash = script ? strrchr(script, '/') : NULL;
+
+    if (!slash) return; /* "./?.lua" is in the path already */
+    lua_getglobal(L, "package");
+    lua_pushlstring(L, script, (size_t)(slash - script));
+    lua_getfield(L, -2, "path");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", lua_tostring(L, -2),
+                    lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_setfield(L, -4, "path");
+    lua_pop(L, 3);
+}
+
+static void set_options(lua_State *L, const struct options *options)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "twistlua.core");
+    lua_getfield(L, -1, "reactor");
+    lua_pushstring(L, options->backend);
+    lua_setfield(L, -2, "wanted");
+    lua_pop(L, 3);
+    if (options->debug && luaL_dostring(L, "require('twistlua.defer').setDebugging(true)"))
+        lua_error(L);
+}
+
+static int add_traceback(lua_State *L)
+{
+    const char *message = luaL_tolstring(L, 1, NULL);
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+static void load_script(lua_State *L, const struct options *options)
+{
+    int status;
+
+    if (options->code)
+        status = luaL_loadbuffer(L, options->code, strlen(options->code), "=-e");
+    else
+        status = luaL_loadfile(
+            L, strcmp(options->script, "-") == 0 ? NULL : options->script);
+    if (status != LUA_OK) lua_error(L);
+}
+
+/* A script that set up servers and left the running to us. */
+static void run_reactor(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "twistlua.reactor") != LUA_TTABLE) return;
+    lua_getfield(L, -1, "_runIfNeeded");
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+}
+
+/* Run by main, protected: argv and options as light userdata. */
+static int run(lua_State *L)
+{
+    char **argv = lua_touserdata(L, 1);
+    const struct options *options = lua_touserdata(L, 2);
+
+    luaL_openlibs(L);
+    twl__context_open(L);
+    set_arg(L, argv, options);
+    set_path(L, options->script);
+    set_options(L, options);
+    lua_settop(L, 0);
+    load_script(L, options);
+    /* Only a script that runs has a traceback worth showing. */
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, 1);
+    luaL_checkstack(L, options->argc + 1, "too many arguments");
+    for (int i = 0; i < options->argc; i++) lua_pushstring(L, options->argv[i]);
+    if (lua_pcall(L, options->argc, 0, 1) != LUA_OK) return lua_error(L);
+    run_reactor(L);
+    return 0;
+}
+
+static int exit_status(lua_State *L, int status)
+{
+    if (status == LUA_OK) return STATUS_OK;
+    fprintf(stderr, "twistlua: %s\n", luaL_tolstring(L, -1, NULL));
+    return STATUS_SCRIPT;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    int status = read_options(argc, argv, &options);
+    lua_State *L;
+
+    if (status >= 0) return status;
+    L = luaL_newstate();
+    if (!L) {
+        fputs("twistlua: not enough memory\n", stderr);
+        return STATUS_SCRIPT;
+    }
+    lua_pushcfunction(L, run);
+    lua_pushlightuserdata(L, argv);
+    lua_pushlightuserdata(L, &options);
+    status = exit_status(L, lua_pcall(L, 2, 0, 0));
+    lua_close(L);
+    return status;
+}

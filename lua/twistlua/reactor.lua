@@ -1,0 +1,360 @@
+-- SPDX-License-Identifier: MIT
+-- reactor.lua -- the reactor of this Lua universe: running and stopping, events of the system,
+-- calls for later, and the makers of ports and connections. The loop itself is the C core's.
+
+local core      = require "twistlua.core"
+local Object    = require("twistlua.class").Object
+local errors    = require "twistlua.error"
+local Connector = require "twistlua.reactor.connector"
+local Port      = require "twistlua.reactor.port"
+local Readiness = require "twistlua.reactor.readiness"
+local events    = require "twistlua.reactor.events"
+local network   = require "twistlua.reactor.network"
+local options   = require "twistlua.options"
+local resolver  = require "twistlua.reactor.resolver"
+local guard = require "twistlua.guard"
+
+---@class twistlua.Reactor: twistlua.Object
+---@field running boolean from the end of `before startup` until the loop has ended
+local Reactor = Object:extend("Reactor")
+
+function Reactor:init()
+  self.running = false
+  self._started = false          -- between run() and the loop's end
+  self._stopped = true           -- stop() would have nothing to stop
+  self._startedBefore = false    -- stop() was called once: run() is over for good
+  self._queue = {}               -- calls for the next turn: { f, arguments }
+  self._events = {}              -- name → events.Event
+  self._readiness = Readiness(self)
+  self._resolver = resolver.hosts
+  self._signals = {}
+end
+
+-- ---- Running and stopping -------------------------------------------------------------
+
+local RUN_OPTIONS = { installSignalHandlers = "boolean" }
+
+---Fire `startup`, run until `stop()` has fired `shutdown`, or until `crash()`.
+---@param given? { installSignalHandlers?: boolean } SIGINT and SIGTERM stop the reactor; default true
+function Reactor:run(given)
+  given = options.check("run", given, RUN_OPTIONS)
+  if self._started then error(errors.ReactorAlreadyRunning()) end
+  if self._startedBefore then error(errors.ReactorNotRestartable()) end
+  self._started, self._stopped = true, false
+  local during = self:addSystemEventTrigger("during", "startup", function()
+    self.running = true
+    if given.installSignalHandlers ~= false then self:_takeSignals() end
+  end)
+  self:fireSystemEvent("startup")
+  self:_event("startup"):discard(during)
+  while self._started do core.reactor.run() end
+  self:_dropSignals()
+end
+
+---Stop the reactor: the present turn is finished, then the three phases of `shutdown` run, then
+---`run()` returns.
+function Reactor:stop()
+  if self._stopped then error(errors.ReactorNotRunning("it cannot be stopped")) end
+  self._stopped, self._startedBefore = true, true
+  self:_soon(self._shutDown, self)
+end
+
+---End the loop after the present turn, without `shutdown`. `run()` may be called again.
+function Reactor:crash()
+  self._started, self.running, self._stopped = false, false, true
+  core.reactor.crash()
+end
+
+---One turn by hand: run what is due, wait at most `delay` seconds for more.
+---@param delay? number seconds; default 0
+function Reactor:iterate(delay)
+  local ok, message = core.reactor.step(delay or 0)
+  if not ok then error(errors.ReactorAlreadyRunning(message)) end
+end
+
+-- The connections are lost in a turn between `during` and `after shutdown`: what a protocol does about
+-- it still finds a loop.
+function Reactor:_shutDown()
+  self:fireSystemEvent("shutdown", function(continue)
+    network.disconnectAll(self)
+    self._readiness:disconnectAll()
+    self:_soon(function()
+      continue()
+      self:crash()
+    end)
+  end)
+end
+
+-- The first SIGINT stops cleanly and gives the signal back, so that a second one ends the process.
+function Reactor:_takeSignals()
+  for _, name in ipairs { "SIGINT", "SIGTERM" } do
+    if core.signal.isDefault(name) then
+      self._signals[name] = core.signal.take(name, function()
+        self:_dropSignals()
+        if not self._stopped then self:stop() end
+      end)
+    end
+  end
+end
+
+function Reactor:_dropSignals()
+  for name, signal in pairs(self._signals) do
+    signal:drop()
+    self._signals[name] = nil
+  end
+end
+
+-- ---- Events of the system ----------------------------------------------------------------
+
+function Reactor:_event(name)
+  local event = self._events[name]
+  if not event then
+    event = events.Event(self)
+    self._events[name] = event
+  end
+  return event
+end
+
+---Have `f(...)` called when the event is fired. What a `before` trigger of it returns, if it is a Deferred,
+---holds up the `during` phase.
+---@param phase "before"|"during"|"after"
+---@param event string "startup", "shutdown", "persist" or a name of one's own
+---@param f function
+---@return table trigger for removeSystemEventTrigger
+function Reactor:addSystemEventTrigger(phase, event, f, ...)
+  return self:_event(event):add(phase, f, ...)
+end
+
+---@param trigger table what addSystemEventTrigger returned
+function Reactor:removeSystemEventTrigger(trigger)
+  if type(trigger) ~= "table" or not trigger.event then
+    error("removeSystemEventTrigger: not a trigger", 2)
+  end
+  trigger.event:remove(trigger)
+end
+
+---@param event string
+---@param between? fun(continue: function) runs after `during` and goes on to `after` by continue()
+function Reactor:fireSystemEvent(event, between)
+  local fired = self._events[event]
+  if fired then return fired:fire(between) end
+  if between then between(function() end) end
+end
+
+---Call `f(...)` once the reactor runs: at once if it does.
+---@param f function
+---@return table|nil trigger to take it back, if it was not called yet
+function Reactor:callWhenRunning(f, ...)
+  if self.running then
+    f(...)
+    return nil
+  end
+  return self:addSystemEventTrigger("after", "startup", f, ...)
+end
+
+-- ---- Calls for later -----------------------------------------------------------------------
+
+---Call `f(...)` once, `delay` seconds from now.
+---@type fun(self, delay: number, f: function, ...: any): twistlua.DelayedCall
+Reactor.callLater = core.timer.callLater
+
+---@type fun(self): twistlua.DelayedCall[] those that are pending
+Reactor.getDelayedCalls = core.timer.getDelayedCalls
+
+---Seconds on a clock that only goes forward.
+---@return number
+function Reactor:seconds()
+  return core.reactor.seconds()
+end
+
+function Reactor:_soon(f, ...)
+  local queue = self._queue
+  queue[#queue + 1] = table.pack(f, ...)
+  core.reactor.soon()
+end
+
+---Call `f(...)` in a later turn, in the order of asking. Before `run()` it waits. (From C, other threads use
+---twl_reactor_post.)
+---@param f function
+function Reactor:callFromThread(f, ...)
+  if type(f) ~= "function" then error("callFromThread: function expected, got " .. type(f), 2) end
+  self:_soon(f, ...)
+end
+
+function Reactor:_runQueue()
+  local queue = self._queue
+  self._queue = {}
+  for _, call in ipairs(queue) do
+    guard.run("Unhandled error in a queued call", call[1], table.unpack(call, 2, call.n))
+  end
+end
+
+-- ---- Descriptors of the script's own --------------------------------------------------------
+
+---Call `reader:doRead()` whenever `reader:fileno()` is readable. What it returns, if not nil, or raises, ends
+---the watching, and `reader:connectionLost(reason)` is called.
+---@param reader table with fileno, doRead, connectionLost and logPrefix
+function Reactor:addReader(reader) self._readiness:add(reader, "reader") end
+
+---@param writer table with fileno, doWrite, connectionLost and logPrefix
+function Reactor:addWriter(writer) self._readiness:add(writer, "writer") end
+
+function Reactor:removeReader(reader) self._readiness:remove(reader, "reader") end
+
+function Reactor:removeWriter(writer) self._readiness:remove(writer, "writer") end
+
+---@return table[] all that addReader and addWriter had been given
+function Reactor:removeAll() return self._readiness:removeAll() end
+
+---@return table[] those that addReader was given
+function Reactor:getReaders() return self._readiness:list("reader") end
+
+---@return table[]
+function Reactor:getWriters() return self._readiness:list("writer") end
+
+-- ---- Ports and connections ------------------------------------------------------------------
+
+local LISTEN_TCP = { backlog = "integer", interface = "string", reusePort = "boolean" }
+local LISTEN_UNIX = { backlog = "integer", mode = "integer", wantPID = "boolean" }
+local CONNECT_TCP = { timeout = "number", bindAddress = "any" }
+local CONNECT_UNIX = { timeout = "number", checkPID = "boolean" }
+
+local function checkPort(what, port)
+  if math.type(port) ~= "integer" or port < 0 or port > 65535 then
+    error(("%s: port must be an integer between 0 and 65535, got %s"):format(what, tostring(port)), 3)
+  end
+end
+
+local function checkFactory(what, factory)
+  if type(factory) ~= "table" or not factory.buildProtocol then
+    error(("%s: a factory expected, got %s"):format(what, type(factory)), 3)
+  end
+end
+
+---Serve TCP. The port is open when this returns.
+---@param port integer 0 takes a free one: see getHost().port
+---@param factory twistlua.Factory
+---@param given? { backlog?: integer, interface?: string, reusePort?: boolean } backlog 50; interface an IPv4
+---  or IPv6 literal or a name; "" is all of IPv4
+---@return twistlua.Port
+function Reactor:listenTCP(port, factory, given)
+  given = options.check("listenTCP", given, LISTEN_TCP)
+  checkPort("listenTCP", port)
+  checkFactory("listenTCP", factory)
+  return Port.tcp(self, port, factory, given):startListening()
+end
+
+---Serve a UNIX socket.
+---@param path string a leading "\0" means the abstract name space
+---@param factory twistlua.Factory
+---@param given? { backlog?: integer, mode?: integer, wantPID?: boolean } backlog 50; mode of the file,
+---  default tonumber("666", 8); wantPID holds PATH.lock and replaces a socket left over
+---@return twistlua.Port
+function Reactor:listenUNIX(path, factory, given)
+  given = options.check("listenUNIX", given, LISTEN_UNIX)
+  checkFactory("listenUNIX", factory)
+  return Port.unix(self, path, factory, given):startListening()
+end
+
+---Connect by TCP. The factory hears of the outcome, always later.
+---@param host string an IP literal or a name
+---@param port integer|string a number or the name of a service
+---@param factory twistlua.ClientFactory
+---@param given? { timeout?: number, bindAddress?: table|string } timeout in seconds, default 30;
+---  bindAddress "host" or { "host", port }
+---@return twistlua.Connector
+function Reactor:connectTCP(host, port, factory, given)
+  given = options.check("connectTCP", given, CONNECT_TCP)
+  if type(host) ~= "string" then error("connectTCP: host must be a string, got " .. type(host), 2) end
+  if type(port) ~= "string" then checkPort("connectTCP", port) end
+  checkFactory("connectTCP", factory)
+  local connector = Connector.tcp(self, host, port, factory, given)
+  connector:connect()
+  return connector
+end
+
+---Connect to a UNIX socket.
+---@param path string
+---@param factory twistlua.ClientFactory
+---@param given? { timeout?: number, checkPID?: boolean } checkPID refuses when nobody holds PATH.lock
+---@return twistlua.Connector
+function Reactor:connectUNIX(path, factory, given)
+  given = options.check("connectUNIX", given, CONNECT_UNIX)
+  checkFactory("connectUNIX", factory)
+  local connector = Connector.unix(self, path, factory, given)
+  connector:connect()
+  return connector
+end
+
+---Serve a listening socket that exists, through a duplicate of it.
+---@param fd integer
+---@param family "AF_INET"|"AF_INET6"|"AF_UNIX"
+---@param factory twistlua.Factory
+---@return twistlua.Port
+function Reactor:adoptStreamPort(fd, family, factory)
+  network.checkFamily("adoptStreamPort", family)
+  checkFactory("adoptStreamPort", factory)
+  return Port.adopted(self, fd, family, factory):startListening()
+end
+
+---Give a connected socket that exists, through a duplicate of it, to a protocol of the factory.
+---@param fd integer
+---@param family "AF_INET"|"AF_INET6"|"AF_UNIX"
+---@param factory twistlua.Factory
+---@return twistlua.Transport transport
+function Reactor:adoptStreamConnection(fd, family, factory)
+  network.checkFamily("adoptStreamConnection", family)
+  checkFactory("adoptStreamConnection", factory)
+  return network.adopt(fd, factory)
+end
+
+-- ---- Names -----------------------------------------------------------------------------------
+
+---Look up an IPv4 address.
+---@param name string
+---@return twistlua.Deferred address an IPv4 literal, or a DNSLookupError
+function Reactor:resolve(name)
+  return resolver.resolve(self._resolver, name)
+end
+
+---Have another object answer `resolve`.
+---@param other table with getHostByName(name) → Deferred
+---@return table previous
+function Reactor:installResolver(other)
+  local previous = self._resolver
+  self._resolver = other
+  return previous
+end
+
+-- ---- Looking -----------------------------------------------------------------------------------
+
+---@return string "epoll", "poll", "select", ...
+function Reactor:getBackend()
+  return self._backend
+end
+
+---Whether anything is listening, connecting, connected or scheduled.
+---@return boolean
+function Reactor:isBusy()
+  return network.isBusy() or #self._queue > 0 or #self:getDelayedCalls() > 0
+    or #self:getReaders() > 0 or #self:getWriters() > 0
+end
+
+-- What `twistlua script.lua` does after the script: run the reactor for one that did not.
+function Reactor:_runIfNeeded()
+  local startup = self._events.startup
+  if not self._startedBefore and (self:isBusy() or startup and startup:isWaiting()) then self:run() end
+end
+
+local reactor = Reactor()
+local backend = core.reactor.wanted or os.getenv("TWISTLUA_REACTOR")
+if backend == "" then backend = nil end
+local opened, message = core.reactor.open(backend, function() reactor:_runQueue() end)
+if not opened then
+  error(("cannot open the reactor '%s': %s (those that work here: %s)")
+    :format(backend or "default", message, table.concat(core.reactor.backends(), ", ")), 0)
+end
+reactor._backend = opened
+network.open()
+
+return reactor

@@ -1,0 +1,196 @@
+-- SPDX-License-Identifier: MIT
+-- reactor/connector.lua -- a client's connection: the attempts, the transport, and the factory that hears.
+-- disconnected → connecting → connected → disconnected; `connect()` begins again from the first.
+
+local core     = require "twistlua.core"
+local Object   = require("twistlua.class").Object
+local Failure  = require("twistlua.failure").Failure
+local address  = require "twistlua.address"
+local errors   = require "twistlua.error"
+local network  = require "twistlua.reactor.network"
+local resolver = require "twistlua.reactor.resolver"
+local guard = require "twistlua.guard"
+
+---@class twistlua.Connector: twistlua.Object
+---@field state "disconnected"|"connecting"|"connected"
+---@field factory twistlua.ClientFactory
+---@field transport twistlua.Transport|nil while connected
+local Connector = Object:extend("Connector")
+
+local DEFAULT_TIMEOUT = 30   -- seconds
+
+function Connector:init(reactor, factory, destination, given)
+  self.reactor = reactor
+  self.factory = factory
+  self.state = "disconnected"
+  self.timeout = given.timeout or DEFAULT_TIMEOUT
+  self.transport = nil
+  self._destination = destination
+  self._attempt = nil          -- the core's, or a look-up: what cancels it
+  self._factoryStarted = false
+end
+
+local function bindPlace(bindAddress)
+  if bindAddress == nil then return nil end
+  if type(bindAddress) == "string" then bindAddress = { bindAddress, 0 } end
+  return { "TCP", bindAddress[1], bindAddress[2] or 0 }
+end
+
+function Connector.tcp(reactor, host, port, factory, given)
+  local connector = Connector(reactor, factory, nil, given)
+  connector.host, connector.port = host, port
+  connector._bind = bindPlace(given.bindAddress)
+  return connector
+end
+
+function Connector.unix(reactor, path, factory, given)
+  local connector = Connector(reactor, factory, { "UNIX", path }, given)
+  connector._checkLock = given.checkPID
+  return connector
+end
+
+---Where it connects to.
+---@return twistlua.IPv4Address|twistlua.IPv6Address|twistlua.HostnameAddress|twistlua.UNIXAddress
+function Connector:getDestination()
+  if not self.host then return address.UNIXAddress(self._destination[2]) end
+  if resolver.isLiteral(self.host) then
+    local class = self.host:find(":", 1, true) and address.IPv6Address or address.IPv4Address
+    return class("TCP", self.host, self.port)
+  end
+  return address.IPv4Address("TCP", self.host, self.port)
+end
+
+---Begin an attempt. Also from clientConnectionFailed and clientConnectionLost.
+function Connector:connect()
+  if self.state ~= "disconnected" then
+    error(("cannot connect: the connector is %s"):format(self.state), 2)
+  end
+  self.state = "connecting"
+  network.connecting[self] = true
+  if not self._factoryStarted then
+    self._factoryStarted = true
+    self.factory:doStart()
+  end
+  self:_begin()
+  self.factory:startedConnecting(self)
+end
+
+-- Every outcome comes in a later turn: also one that is known now.
+function Connector:_begin()
+  if self._destination then return self:_start(self._destination) end
+  local port = resolver.port(self.port)
+  if not port then
+    return self:_failSoon(errors.ServiceNameUnknownError(tostring(self.port)))
+  end
+  if resolver.isLiteral(self.host) then return self:_start({ "TCP", self.host, port }) end
+  local lookup = self.reactor:resolve(self.host)
+  self._attempt = { cancel = function() lookup:cancel() end }
+  self.reactor:_soon(function()
+    lookup:addCallbacks(
+      function(literal) self:_resolved(literal, port) end,
+      function(failure)
+        if self._attempt then self:_fail(failure) end
+      end)
+  end)
+end
+
+function Connector:_resolved(literal, port)
+  if self.state == "connecting" then self:_start({ "TCP", literal, port }) end
+end
+
+function Connector:_failSoon(err)
+  local cancelled = false
+  self._attempt = { cancel = function() cancelled = true end }
+  self.reactor:_soon(function()
+    if not cancelled then self:_fail(Failure(err)) end
+  end)
+end
+
+function Connector:_start(place)
+  if self._checkLock and not core.listener.locked(place[2]) then
+    return self:_failSoon(errors.ConnectError("nobody holds " .. place[2] .. ".lock"))
+  end
+  local bind = self._bind or {}
+  self._attempt = core.connector.start(function(transport, ...)
+    self._attempt = nil
+    if transport then
+      self:_connected(transport)
+    else
+      self:_fail(Failure(self:_errorOf(...)))
+    end
+  end, self.timeout, place[1], place[2], place[3], bind[1], bind[2], bind[3])
+end
+
+function Connector:_errorOf(message, name, errno, binding)
+  local fields = { errno = errno, code = name }
+  if binding then return errors.ConnectBindError(message, fields) end
+  -- The kernel's own time-out comes minutes later than any of ours.
+  if name == "ETIMEDOUT" then return errors.TimeoutError(nil) end
+  return errors.getConnectError(errno, name, message)
+end
+
+function Connector:_connected(transport)
+  self.state = "connected"
+  network.connecting[self] = nil
+  self.transport = transport
+  local ok, protocol = guard.call(self.factory.buildProtocol, self.factory, transport:getPeer())
+  if not ok then
+    require("twistlua.log").err(protocol, "Unhandled error in buildProtocol")
+    core.transport.refuse(transport)
+    return self:_fail(protocol)
+  end
+  if protocol ~= nil then return network.attach(transport, protocol, self) end
+  -- No protocol means no interest, but the factory still hears that the connection is gone.
+  network.attach(transport, require("twistlua.protocol").Protocol(), self)
+  transport:loseConnection()
+end
+
+function Connector:_release(tell, reason)
+  self.state = "disconnected"
+  network.connecting[self] = nil
+  self.transport = nil
+  self._attempt = nil
+  tell(self.factory, self, reason)
+  -- The factory may have called connect().
+  if self.state == "disconnected" and self._factoryStarted then
+    self._factoryStarted = false
+    self.factory:doStop()
+  end
+end
+
+function Connector:_fail(reason)
+  self:_release(self.factory.clientConnectionFailed, reason)
+end
+
+-- Called when the transport's protocol has heard of it.
+function Connector:connectionLost(reason)
+  self:_release(self.factory.clientConnectionLost, reason)
+end
+
+function Connector:_giveUp(err)
+  local attempt = self._attempt
+  self._attempt = nil
+  if attempt then attempt:cancel() end
+  self:_fail(Failure(err))
+end
+
+---End an attempt: the factory hears clientConnectionFailed with a UserError. Raises NotConnectingError.
+function Connector:stopConnecting()
+  if self.state ~= "connecting" then error(errors.NotConnectingError()) end
+  self:_giveUp(errors.UserError())
+end
+
+---End the attempt, or close the connection.
+function Connector:disconnect()
+  if self.state == "connecting" then
+    self:stopConnecting()
+  elseif self.state == "connected" then
+    self.transport:loseConnection()
+  end
+end
+
+function Connector:__tostring()
+  return ("<Connector to %s (%s)>"):format(tostring(self:getDestination()), self.state)
+end
+
+return Connector

@@ -1,0 +1,141 @@
+-- SPDX-License-Identifier: MIT
+-- test/async.lua -- tests that wait: a test's body runs as a coroutine on the real reactor, and whatever it
+-- leaves behind, open or unsaid, fails it.
+
+local core    = require "twistlua.core"
+local defer   = require "twistlua.defer"
+local errors  = require "twistlua.error"
+local log     = require "twistlua.log"
+local network = require "twistlua.reactor.network"
+local options = require "twistlua.options"
+local reactor = require "twistlua.reactor"
+
+local DEFAULT_TIMEOUT = 10   -- seconds
+local SETTLING_TURNS = 50    -- closing takes a few turns: of our side, the kernel, the other side
+
+local logged = {}            -- events with an error that nobody has flushed
+local watching = false
+
+local function noteErrors(event)
+  if event.isError or event.failure then logged[#logged + 1] = event end
+end
+
+-- From the first test on, errors are for the tests, not for stderr.
+local function watchErrors()
+  if watching then return end
+  watching = true
+  log.publisher:beginLoggingAt(noteErrors)
+end
+
+local function matches(event, classes)
+  if #classes == 0 then return true end
+  return event.failure ~= nil and event.failure:check(table.unpack(classes)) ~= nil
+end
+
+---Take the errors that were logged in this test, so that they do not fail it.
+---@param ... table|string classes; none takes all
+---@return twistlua.Failure[]|string[] the Failures, or the texts of errors logged without one
+local function flushLoggedErrors(...)
+  collectgarbage()
+  collectgarbage()
+  core.reactor.reportPending()
+  local classes, flushed, kept = { ... }, {}, {}
+  for _, event in ipairs(logged) do
+    if matches(event, classes) then
+      flushed[#flushed + 1] = event.failure or event.text
+    else
+      kept[#kept + 1] = event
+    end
+  end
+  logged = kept
+  return flushed
+end
+
+local function open()
+  local left = {}
+  for port in pairs(network.ports) do left[#left + 1] = { port, port.stopListening } end
+  for connector in pairs(network.connecting) do left[#left + 1] = { connector, connector.stopConnecting } end
+  for _, transport in ipairs(core.transport.live()) do left[#left + 1] = { transport, transport.abortConnection } end
+  for _, call in ipairs(reactor:getDelayedCalls()) do left[#left + 1] = { call, call.cancel } end
+  for _, reader in ipairs(reactor:getReaders()) do
+    left[#left + 1] = { reader, function() reactor:removeReader(reader) end }
+  end
+  for _, writer in ipairs(reactor:getWriters()) do
+    left[#left + 1] = { writer, function() reactor:removeWriter(writer) end }
+  end
+  return left
+end
+
+local function settle()
+  for _ = 1, SETTLING_TURNS do
+    if #open() == 0 then break end
+    reactor:iterate(0.002)
+  end
+  reactor:iterate(0)
+end
+
+-- What is left open is named, and then closed: the next test begins with nothing.
+local function takeLeftovers()
+  settle()
+  local names = {}
+  for _, leftover in ipairs(open()) do
+    names[#names + 1] = tostring(leftover[1])
+    pcall(leftover[2], leftover[1])
+  end
+  if #names > 0 then settle() end
+  return names
+end
+
+local function complain(problems, what, list)
+  if #list > 0 then problems[#problems + 1] = what .. ":\n  " .. table.concat(list, "\n  ") end
+end
+
+local function describeErrors(list)
+  local texts = {}
+  for i, entry in ipairs(list) do
+    texts[i] = type(entry) == "string" and entry or entry:getTraceback()
+  end
+  return texts
+end
+
+local function run(timeout, body, ...)
+  local waiting = defer.run(body, ...)
+  local outcome, expired
+  waiting:addBoth(function(result)
+    outcome = { result }
+    if reactor.running then reactor:crash() end
+  end)
+  if outcome then return outcome[1] end
+  local timer = reactor:callLater(timeout, function()
+    expired = ("not done after %g s; waiting for %s"):format(timeout, tostring(waiting))
+    waiting:cancel()
+    if not outcome then reactor:crash() end
+  end)
+  reactor:run { installSignalHandlers = false }
+  if timer:active() then timer:cancel() end
+  if expired then error(errors.TimeoutError(expired)) end
+  return outcome[1]
+end
+
+---Make a test that may await: for `it`, `before_each` and the like. It fails if it leaves a connection, port,
+---timer, reader or writer behind, or an error was logged that it did not flush.
+---@param body function run in a coroutine; may return a Deferred
+---@param given? { timeout?: number } seconds, default 10
+---@return function
+local function async(body, given)
+  local timeout = options.check("async", given, { timeout = "number" }).timeout or DEFAULT_TIMEOUT
+  return function(...)
+    watchErrors()
+    flushLoggedErrors()
+    local ok, result = pcall(run, timeout, body, ...)
+    local problems = {}
+    complain(problems, "left open", takeLeftovers())
+    complain(problems, "logged and not flushed", describeErrors(flushLoggedErrors()))
+    if not ok then error(result, 0) end
+    if core.failure.isFailure(result) then error(result.value, 0) end
+    if #problems > 0 then error(table.concat(problems, "\n"), 0) end
+    return result
+  end
+end
+
+return { async = async, flushLoggedErrors = flushLoggedErrors }

@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: MIT
+-- all.lua -- runs every check and sums up: layers, luacheck, C tests, specs; release and sanitizers.
+-- A tool that is missing is a failure.
+
+local quick = arg[1] == "--quick"
+local passed, failed = 0, 0
+
+local function say(...)
+  print(("-- " .. select(1, ...)):format(select(2, ...)))
+  io.stdout:flush()
+end
+
+-- Run a shell command; returns its output and whether it exited with 0.
+local function capture(command)
+  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1"))
+  local output = pipe:read("a")
+  return output, pipe:close() == true
+end
+
+local function count(ok, what, output)
+  if ok then
+    passed = passed + 1
+  else
+    failed = failed + 1
+    print(output)
+    say("FAILED: %s", what)
+  end
+end
+
+local function check(what, command)
+  local output, ok = capture(command)
+  count(ok, what, output)
+end
+
+-- A program whose last line is `N passed, N failed`.
+local function countedProgram(what, command)
+  local output, ok = capture(command)
+  local good, bad = output:match("(%d+) passed, (%d+) failed%s*$")
+  if not good or (not ok and bad == "0") then return count(false, what, output) end
+  passed, failed = passed + good, failed + bad
+  if bad ~= "0" or not ok then print(output) end
+  say("%s: %s passed, %s failed", what, good, bad)
+end
+
+local function files(pattern)
+  local list = {}
+  for name in capture("ls " .. pattern .. " 2>/dev/null"):gmatch("[^\n]+") do list[#list + 1] = name end
+  return list
+end
+
+local function absent(what, command)
+  local output = capture(command)
+  count(output == "", what, output)
+end
+
+local function layers()
+  say("layers and style")
+  absent("runtime/ knows no Lua", [[grep -nE '#include *[<"](lua|lauxlib|lualib)\.h' runtime/*]])
+  absent("bindings/ knows no libev and no system headers", [[grep -nE '#include *[<"](ev\.h|sys/)' bindings/*]])
+  absent("nothing ends the process", [[grep -nE '\b(abort|exit|_exit)\(' runtime/*.c bindings/*.c | grep -v '^bindings/main']])
+  absent("files stay below 500 lines", [[wc -l runtime/*.c bindings/*.c $(find lua -name '*.lua') | awk '$2 != "total" && $1 > 500']])
+  check("luacheck", "luacheck -q lua scripts spec")
+end
+
+local function programs(preset)
+  for _, source in ipairs(files("spec/runtime/*_test.c")) do
+    local name = source:match("([^/]+)%.c$")
+    countedProgram(("%s (%s)"):format(name, preset), ("build/%s/%s"):format(preset, name))
+  end
+end
+
+local function specs(preset, reactor, paths)
+  local command = ("ASAN_OPTIONS=detect_leaks=1 TWISTLUA_REACTOR=%s build/%s/twistlua spec/runner.lua %s")
+    :format(reactor, preset, paths)
+  countedProgram(("specs on %s (%s)"):format(reactor, preset), command)
+end
+
+local function plainLua()
+  check("the module loads into a plain lua5.4",
+    [[LUA_CPATH='build/release/module/?.so' lua5.4 -e 'require "twistlua" assert(require("twistlua.reactor"):getBackend())']])
+end
+
+local function preset(name)
+  say("building (%s)", name)
+  local output, ok = capture("scripts/build " .. name)
+  count(ok, "build (" .. name .. ")", output)
+  if not ok then return end
+  programs(name)
+  specs(name, "epoll", "spec/lua spec/bindings spec/system")
+  if quick then return end
+  specs(name, "poll", "spec/system")
+  specs(name, "select", "spec/system")
+end
+
+layers()
+preset("release")
+plainLua()
+if not quick then preset("sanitize") end
+print(("%d passed, %d failed"):format(passed, failed))
+os.exit(failed == 0)
