@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- test.lua -- what tests of protocols need in place of a network: transports, connections and a reactor.
+-- test.lua -- what tests of protocols need in place of a network: transports, connections and a reactor in
+-- memory; and what tests on the real reactor need.
 
 local connection = require "twistlua.test.connection"
 local memory     = require "twistlua.test.memory_reactor"
+local results    = require "twistlua.test.results"
 local transport  = require "twistlua.test.transport"
 
-return {
+local test = {
   StringTransport                  = transport.StringTransport,
   StringTransportWithDisconnection = transport.StringTransportWithDisconnection,
   AccumulatingProtocol             = transport.AccumulatingProtocol,
@@ -13,4 +15,27 @@ return {
   RaisingMemoryReactor             = memory.RaisingMemoryReactor,
   MemoryTransport                  = connection.MemoryTransport,
   connect                          = connection.connect,
+  successResultOf                  = results.successResultOf,
+  failureResultOf                  = results.failureResultOf,
+  assertNoResult                   = results.assertNoResult,
+  assertFailure                    = results.assertFailure,
 }
+
+-- The real reactor is loaded by the first test that asks for it.
+
+---Make a test that may await: see test/async.lua.
+---@param body function
+---@param given? { timeout?: number } seconds, default 10
+---@return function
+function test.async(body, given)
+  return require("twistlua.test.async").async(body, given)
+end
+
+---Take the errors that were logged in this test, so that they do not fail it.
+---@param ... table|string classes; none takes all
+---@return table failures
+function test.flushLoggedErrors(...)
+  return require("twistlua.test.async").flushLoggedErrors(...)
+end
+
+return test

@@ -30,6 +30,7 @@ function MemoryTransport:init(host, peerAddress)
   self._reading = true
   self._writing = "open"       -- then "closing" from loseWriteConnection on, then "closed"
   self._ending = nil           -- the Failure that connectionLost gets at the next step
+  self._eof = false            -- the other side has ended, which is seen when all its bytes were
   self._producer = nil
   self._streaming = nil
   self._producerPaused = false
@@ -99,6 +100,7 @@ end
 
 function MemoryTransport:_lost(reason)
   self.connected, self._reading = false, false
+  self.peer._eof = true
   local producer = self._producer
   self:unregisterProducer()
   if producer then producer:stopProducing() end
@@ -144,7 +146,6 @@ function MemoryTransport:_drained(moved)
     return true
   elseif self.disconnecting then
     self._writing = "closed"
-    self.peer._eof = true
     self:_lost(Failure(errors.ConnectionDone()))
     return true
   elseif self._writing == "closing" then
