@@ -96,6 +96,17 @@ static int open_loop(const char *name, struct ev_loop **out)
     return *out ? 0 : TWL_EBACKEND;
 }
 
+/* libev takes up to two descriptors for its wake-ups and aborts where there are none. */
+static int check_descriptors(void)
+{
+    int first = twl__reserve_open(), second = twl__reserve_open();
+    int rc = second < 0 ? -EMFILE : 0;
+
+    twl_fd_close(first);
+    twl_fd_close(second);
+    return rc;
+}
+
 static void run_jobs(twl_reactor *reactor)
 {
     twl__list_move(&reactor->jobs, &reactor->running_jobs);
@@ -113,6 +124,7 @@ static void before_wait(struct ev_loop *loop, ev_prepare *prepare, int events)
     (void)events;
 
     run_jobs(reactor);
+    twl__watches_check(reactor);
     twl__timers_arm(reactor);
     if (twl__list_empty(&reactor->jobs))
         ev_idle_stop(loop, &reactor->busy);
@@ -129,6 +141,8 @@ static void do_nothing(struct ev_loop *loop, ev_idle *idle, int events)
 
 static int complete(twl_reactor *reactor, const twl_reactor_config *config)
 {
+    int rc;
+
     twl__list_init(&reactor->jobs);
     twl__list_init(&reactor->running_jobs);
     twl__list_init(&reactor->streams);
@@ -140,9 +154,11 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
     reactor->loop = config->loop;
     reactor->read_buffer = twl__alloc(reactor, TWL__READ_SIZE);
     if (!reactor->read_buffer) return TWL_ENOMEM;
-    if (config->loop) return 0;
+    if (config->loop) return check_descriptors();
     reactor->owns_loop = true;
-    return open_loop(config->backend, &reactor->loop);
+    if ((rc = open_loop(config->backend, &reactor->loop)) < 0) return rc;
+    if ((rc = check_descriptors()) < 0) ev_loop_destroy(reactor->loop);
+    return rc;
 }
 
 int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
@@ -173,6 +189,12 @@ int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
     return 0;
 }
 
+/* The host may cancel its jobs also when the reactor is gone. */
+static void forget_jobs(struct twl__link *jobs)
+{
+    while (!twl__list_empty(jobs)) twl__unlink(jobs->next);
+}
+
 void twl_reactor_close(twl_reactor *reactor)
 {
     if (!reactor) return;
@@ -184,6 +206,8 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__timers_close(reactor);
     twl__wakeup_close(reactor);
     twl__segments_close(reactor);
+    forget_jobs(&reactor->jobs);
+    forget_jobs(&reactor->running_jobs);
     ev_idle_stop(reactor->loop, &reactor->busy);
     ev_prepare_stop(reactor->loop, &reactor->before_wait);
     if (reactor->owns_loop) ev_loop_destroy(reactor->loop);

@@ -75,5 +75,7 @@ void twl__signals_close(twl_reactor *reactor);
 /* A new owner of [fd] appears: a watch that still stands for that number lost its descriptor
  * without saying so, and must not see the new one's events. */
 void twl__watches_forget(twl_reactor *reactor, int fd);
+/* Tell those whose descriptor was closed; before each wait. */
+void twl__watches_check(twl_reactor *reactor);
 
 #endif

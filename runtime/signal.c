@@ -49,15 +49,21 @@ void *twl_signal_context(const twl_signal *taken)
     return taken->context;
 }
 
+/* The C library keeps some numbers in the range for itself: it knows which. */
+static bool can_be_taken(int number)
+{
+    struct sigaction action;
+    return number > 0 && number < SIGNAL_COUNT && number != SIGKILL &&
+           number != SIGSTOP && sigaction(number, NULL, &action) == 0;
+}
+
 int twl_signal_start(twl_signal *taken)
 {
     int number = taken->watcher.signum;
     twl_reactor *nobody = NULL;
 
     if (ev_is_active(&taken->watcher)) return 0;
-    if (number <= 0 || number >= SIGNAL_COUNT || number == SIGKILL ||
-        number == SIGSTOP)
-        return TWL_EINVAL;
+    if (!can_be_taken(number)) return TWL_EINVAL;
     if (!atomic_compare_exchange_strong(&owners[number], &nobody,
                                         taken->reactor))
         return TWL_EBUSY;
