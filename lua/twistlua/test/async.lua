@@ -108,7 +108,7 @@ local function run(timeout, body, ...)
   if outcome then return outcome[1] end
   local timer = reactor:callLater(timeout, function()
     expired = ("not done after %g s; waiting for %s"):format(timeout, tostring(waiting))
-    waiting:cancel()
+    pcall(waiting.cancel, waiting)
     if not outcome then reactor:crash() end
   end)
   reactor:run { installSignalHandlers = false }
