@@ -7,16 +7,13 @@
 
 static const char ALL_KEY, CLASS_KEY;
 
-twl__lua_deferred *twl__deferred_at(lua_State *L, const twl__deferreds *all,
-                                    int index)
+twl__lua_deferred *twl__deferred_at(lua_State *L, int index)
 {
-    twl__lua_deferred *self;
+    twl__lua_deferred *self = lua_touserdata(L, index);
 
-    /* Nothing else of this size begins with the address of the host. */
-    if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof *self)
-        return NULL;
-    self = lua_touserdata(L, index);
-    return self->base.host == &all->host ? self : NULL;
+    /* No other userdata of this size has the address of our constant in that place. */
+    if (!self || lua_rawlen(L, index) != sizeof *self) return NULL;
+    return self->base.context == &CLASS_KEY ? self : NULL;
 }
 
 twl__lua_deferred *twl__deferred_make(lua_State *L, twl__deferreds *all,
@@ -25,7 +22,7 @@ twl__lua_deferred *twl__deferred_make(lua_State *L, twl__deferreds *all,
     twl__lua_deferred *self = lua_newuserdatauv(L, sizeof *self, values);
 
     memset(self, 0, sizeof *self);
-    twl_deferred_init(&self->base, &all->host, NULL, NULL);
+    twl_deferred_init(&self->base, &all->host, NULL, (void *)&CLASS_KEY);
     lua_pushvalue(L, class);
     lua_setmetatable(L, -2);
     if (all->debugging) twl__trace_keep(L, lua_gettop(L), "created");
@@ -49,7 +46,6 @@ twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index)
 {
     twl__run outer = {all->L, all->base};
 
-    index = lua_absindex(L, index);
     lua_pushcfunction(L, twl__failure_handler);
     lua_pushvalue(L, index);
     all->L = L;

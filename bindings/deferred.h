@@ -71,6 +71,8 @@ typedef struct twl__lua_deferred {
     unsigned char guarded;   /* TWL__RESULT is the guard of a failure */
     unsigned char told;      /* its failure was reported */
     unsigned char task;      /* it is a coroutine's, which fires it */
+    unsigned char awaits;    /* ... by await, not by coroutine.yield */
+    unsigned char leashed;   /* it has a leash */
     unsigned char cancelled; /* cancelled while its coroutine was running */
 } twl__lua_deferred;
 
@@ -86,7 +88,8 @@ typedef struct twl__deferreds {
     lua_State *resumed; /* the coroutine that a resume of ours runs, or NULL */
     lua_State *driver;  /* where the Deferred of the running coroutine stands, or NULL, */
     int driven;         /* and at which index */
-    lua_Hook hook;      /* what a coroutine had when await's was set */
+    bool hooked;        /* a coroutine has our hook, and had these: */
+    lua_Hook hook;
     int hook_mask;
     int hook_count;
     twl_job left; /* reports, when debugging, what the turn left unhandled */
@@ -107,15 +110,14 @@ typedef struct twl__run {
 #define TWL__LUA_DEFERRED(d) ((twl__lua_deferred *)(void *)(d))
 
 /* The Deferred at [index], or NULL for any other value. */
-twl__lua_deferred *twl__deferred_at(lua_State *L, const twl__deferreds *all,
-                                    int index);
+twl__lua_deferred *twl__deferred_at(lua_State *L, int index);
 
 /* A new Deferred with [values] user values, and its metatable at [class]. [-0, +1] May raise a
  * memory error. */
 twl__lua_deferred *twl__deferred_make(lua_State *L, twl__deferreds *all,
                                       int class, int values);
 
-/* Make ready to run the chain of the Deferred at [index] on [L]; and be done with it, with the
+/* Make ready to run the chain of the Deferred at [index], not from the top, on [L]; and be done with it, with the
  * stack as it was. Nothing in between may raise. */
 twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index);
 void twl__run_end(twl__deferreds *all, twl__run outer);

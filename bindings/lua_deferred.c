@@ -9,7 +9,7 @@ enum { ARGUMENTS_MAX = 200 };
 
 static twl__lua_deferred *check(lua_State *L, int index)
 {
-    twl__lua_deferred *self = twl__deferred_at(L, twl__deferreds_of(L), index);
+    twl__lua_deferred *self = twl__deferred_at(L, index);
 
     if (!self) luaL_typeerror(L, index, "Deferred");
     return self;
@@ -140,7 +140,7 @@ static int callback(lua_State *L)
 
     lua_settop(L, 2);
     if (lua_type(L, 2) == LUA_TUSERDATA) {
-        luaL_argcheck(L, !twl__deferred_at(L, twl__deferreds_of(L), 2), 2,
+        luaL_argcheck(L, !twl__deferred_at(L, 2), 2,
                       "a Deferred cannot be the result of another: return it from a "
                       "callback, or use chainDeferred");
         failure = twl__is_failure(L, twl__context_of(L), 2);
@@ -276,7 +276,7 @@ static int fail(lua_State *L)
 
 static int is_deferred(lua_State *L)
 {
-    lua_pushboolean(L, twl__deferred_at(L, twl__deferreds_of(L), 1) != NULL);
+    lua_pushboolean(L, twl__deferred_at(L, 1) != NULL);
     return 1;
 }
 

@@ -1,226 +1,26 @@
 /* SPDX-License-Identifier: MIT
- * lua_transport.c -- transports: connected streams as protocols see them.
- * User value 1 is the protocol, user value 2 the registered producer; both are given up when
- * the connection is lost. A transport is anchored from its making until connectionLost, which
- * the Lua function of core.transport.open() delivers.
- * A method of the protocol that raises is logged and costs it this connection: the Failure is
- * kept in FAILURES and becomes the reason of connectionLost. */
-#include <string.h>
-
+ * lua_transport.c -- transports: the methods and fields that protocols use. */
 #include "transport.h"
 
-static const char KEY[2], LOST_KEY, ADDRESS_KEY, HELD_KEY, FAILURES_KEY;
+#include <string.h>
+
+static const char ADDRESS_KEY, HELD_KEY;
 
 enum {
-    VALUE_PROTOCOL = 1,
-    VALUE_PRODUCER,
-    VALUE_COUNT = VALUE_PRODUCER,
     HIGH_WATER = 64 * 1024, /* pending bytes at which a push producer is paused */
     HELD_SIZE = 8 * 1024 /* strings from this length on are sent from where they lie */
 };
 
-struct transport {
-    twl_context *context;
-    bool half_close;      /* the protocol has readConnectionLost */
-    bool has_producer;
-    bool streaming;       /* it is a push producer */
-    bool producer_paused;
-};
-
-struct event {
-    struct transport *transport;
-    const char *bytes, *method;
-    size_t length;
-    int reason;
-};
-
-static twl_stream *stream_of(struct transport *transport)
-{
-    return (twl_stream *)(void *)(transport + 1);
-}
-
-/* ---- Events, from the stream to the protocol ------------------------------------------ */
-
-/* Push a user value of the transport. [-0, +1] */
-static void push_value(lua_State *L, struct transport *transport, int value)
-{
-    twl__push_object(L, KEY, transport);
-    lua_getiuservalue(L, -1, value);
-    lua_remove(L, -2);
-}
-
-static int call_data_received(lua_State *L)
-{
-    struct event *event = lua_touserdata(L, 1);
-
-    push_value(L, event->transport, VALUE_PROTOCOL);
-    lua_getfield(L, -1, "dataReceived");
-    lua_insert(L, -2);
-    lua_pushlstring(L, event->bytes, event->length);
-    lua_call(L, 2, 0);
-    return 0;
-}
-
-/* Call a method without arguments, where there is one. */
-static int call_method(lua_State *L, struct event *event, int value)
-{
-    push_value(L, event->transport, value);
-    if (lua_getfield(L, -1, event->method) == LUA_TNIL) return 0;
-    lua_insert(L, -2);
-    lua_call(L, 1, 0);
-    return 0;
-}
-
-static int call_protocol(lua_State *L)
-{
-    return call_method(L, lua_touserdata(L, 1), VALUE_PROTOCOL);
-}
-
-static int call_producer(lua_State *L)
-{
-    return call_method(L, lua_touserdata(L, 1), VALUE_PRODUCER);
-}
-
-/* FAILURES[transport] = failure */
-static int keep_failure(lua_State *L)
-{
-    void *transport = lua_touserdata(L, 2);
-
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
-    lua_pushvalue(L, 1);
-    lua_rawsetp(L, -2, transport);
-    return 0;
-}
-
-/* The Failure at the top is why this connection ends. [-1, +0] */
-static void fail(struct transport *transport)
-{
-    lua_State *L = transport->context->L;
-
-    lua_pushcfunction(L, keep_failure);
-    lua_pushvalue(L, -2);
-    lua_pushlightuserdata(L, transport);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-    twl__report(transport->context, L, "Unhandled Error");
-    twl_stream_abort(stream_of(transport), TWL_ECANCELED);
-}
-
-static void deliver(struct event *event, lua_CFunction body)
-{
-    if (twl__try(event->transport->context, body, event) != LUA_OK)
-        fail(event->transport);
-}
-
-static void on_read(twl_stream *stream, const char *bytes, size_t length)
-{
-    struct event event = {.transport = twl_stream_context(stream),
-                          .bytes = bytes,
-                          .length = length};
-    deliver(&event, call_data_received);
-}
-
-static void on_end(twl_stream *stream)
-{
-    struct event event = {.transport = twl_stream_context(stream),
-                          .method = "readConnectionLost"};
-
-    if (event.transport->half_close)
-        deliver(&event, call_protocol);
-    else
-        twl_stream_abort(stream, TWL_EEOF);
-}
-
-static void on_shutdown(twl_stream *stream)
-{
-    struct event event = {.transport = twl_stream_context(stream),
-                          .method = "writeConnectionLost"};
-    deliver(&event, call_protocol);
-}
-
-static void on_drain(twl_stream *stream)
-{
-    struct event event = {.transport = twl_stream_context(stream),
-                          .method = "resumeProducing"};
-
-    if (event.transport->streaming && !event.transport->producer_paused) return;
-    event.transport->producer_paused = false;
-    deliver(&event, call_producer);
-}
-
-/* lost(transport, protocol, failure or nil, sentence, name, errno or nil) */
-static int call_lost(lua_State *L)
-{
-    struct event *event = lua_touserdata(L, 1);
-    struct transport *transport = event->transport;
-    enum { LOST = 2, USERDATA, PROTOCOL, FAILURE };
-
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
-    twl__push_object(L, KEY, transport);
-    lua_getiuservalue(L, USERDATA, VALUE_PROTOCOL);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
-    lua_rawgetp(L, FAILURE, transport);
-    lua_pushnil(L);
-    lua_rawsetp(L, FAILURE, transport);
-    lua_remove(L, FAILURE);
-    for (int value = 1; value <= VALUE_COUNT; value++) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, USERDATA, value);
-    }
-    twl__release(L, KEY, transport);
-    if (lua_isnil(L, PROTOCOL)) return 0; /* refused before it had one */
-    twl__push_error(L, event->reason);
-    lua_remove(L, FAILURE + 1); /* its nil */
-    lua_call(L, 6, 0);
-    return 0;
-}
-
-static void on_closed(twl_stream *stream, int reason)
-{
-    struct event event = {.transport = twl_stream_context(stream),
-                          .method = "stopProducing",
-                          .reason = reason};
-    twl_context *context = event.transport->context;
-
-    if (event.transport->has_producer) {
-        event.transport->has_producer = false;
-        twl__call(context, call_producer, &event,
-                  "Unhandled error in a producer");
-    }
-    twl__call(context, call_lost, &event, "Unhandled error in connectionLost");
-}
-
-static const twl_stream_events EVENTS = {on_read, on_end, on_shutdown, on_drain,
-                                         on_closed};
-
-void twl__transport_push(lua_State *L, twl_context *context, int fd,
-                         const twl_address *peer)
-{
-    struct transport *transport = twl__object_new(
-        L, KEY, sizeof *transport + twl_stream_size(), VALUE_COUNT);
-
-    memset(transport, 0, sizeof *transport);
-    transport->context = context;
-    twl__anchor(L, KEY, transport, -1);
-    twl_stream_init(stream_of(transport), context->reactor, fd, peer, &EVENTS,
-                    transport);
-}
-
-void twl__transport_refuse(lua_State *L, int index)
-{
-    struct transport *transport = lua_touserdata(L, index);
-    twl_stream_abort(stream_of(transport), TWL_EEOF);
-}
-
 /* ---- Methods: writing ------------------------------------------------------------------ */
 
-static struct transport *check(lua_State *L)
+static struct twl__transport *check(lua_State *L)
 {
     return twl__object_check(L, 1);
 }
 
 static void release_string(void *context, void *token)
 {
-    lua_State *L = ((struct transport *)context)->context->L;
+    lua_State *L = ((struct twl__transport *)context)->context->L;
 
     lua_checkstack(L, 4);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &HELD_KEY);
@@ -228,7 +28,7 @@ static void release_string(void *context, void *token)
     lua_pop(L, 1);
 }
 
-static int write_held(lua_State *L, struct transport *transport, int index,
+static int write_held(lua_State *L, struct twl__transport *transport, int index,
                       const char *bytes, size_t length)
 {
     int token;
@@ -238,18 +38,18 @@ static int write_held(lua_State *L, struct transport *transport, int index,
     lua_pushvalue(L, index);
     token = luaL_ref(L, -2);
     lua_pop(L, 1);
-    return twl_stream_write_held(stream_of(transport), bytes, length,
+    return twl_stream_write_held(twl__transport_stream(transport), bytes, length,
                                  release_string, (void *)(intptr_t)token);
 }
 
-static void write_string(lua_State *L, struct transport *transport, int index)
+static void write_string(lua_State *L, struct twl__transport *transport, int index)
 {
     size_t length;
     const char *bytes = lua_tolstring(L, index, &length);
     int rc;
 
     if (length < HELD_SIZE)
-        rc = twl_stream_write(stream_of(transport), bytes, length);
+        rc = twl_stream_write(twl__transport_stream(transport), bytes, length);
     else
         rc = write_held(L, transport, index, bytes, length);
     if (rc < 0) luaL_error(L, "cannot write: %s", twl_error_message(rc));
@@ -263,11 +63,11 @@ static void call_producer_method(lua_State *L, const char *method)
     lua_call(L, 1, 0);
 }
 
-static void pause_producer(lua_State *L, struct transport *transport)
+static void pause_producer(lua_State *L, struct twl__transport *transport)
 {
     if (!transport->has_producer || !transport->streaming ||
         transport->producer_paused ||
-        twl_stream_pending(stream_of(transport)) <= HIGH_WATER)
+        twl_stream_pending(twl__transport_stream(transport)) <= HIGH_WATER)
         return;
     transport->producer_paused = true;
     call_producer_method(L, "pauseProducing");
@@ -275,7 +75,7 @@ static void pause_producer(lua_State *L, struct transport *transport)
 
 static int transport_write(lua_State *L)
 {
-    struct transport *transport = check(L);
+    struct twl__transport *transport = check(L);
 
     if (lua_type(L, 2) != LUA_TSTRING)
         return luaL_error(L, "data must be a string, not %s",
@@ -287,7 +87,7 @@ static int transport_write(lua_State *L)
 
 static int transport_write_sequence(lua_State *L)
 {
-    struct transport *transport = check(L);
+    struct twl__transport *transport = check(L);
     lua_Integer count;
 
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -312,31 +112,31 @@ static int transport_write_sequence(lua_State *L)
 
 static int transport_lose_connection(lua_State *L)
 {
-    twl_stream_close(stream_of(check(L)));
+    twl_stream_close(twl__transport_stream(check(L)));
     return 0;
 }
 
 static int transport_abort_connection(lua_State *L)
 {
-    twl_stream_abort(stream_of(check(L)), TWL_ECONNABORTED);
+    twl_stream_abort(twl__transport_stream(check(L)), TWL_ECONNABORTED);
     return 0;
 }
 
 static int transport_lose_write_connection(lua_State *L)
 {
-    twl_stream_shutdown(stream_of(check(L)));
+    twl_stream_shutdown(twl__transport_stream(check(L)));
     return 0;
 }
 
 static int transport_pause_producing(lua_State *L)
 {
-    twl_stream_pause(stream_of(check(L)));
+    twl_stream_pause(twl__transport_stream(check(L)));
     return 0;
 }
 
 static int transport_resume_producing(lua_State *L)
 {
-    twl_stream_resume(stream_of(check(L)));
+    twl_stream_resume(twl__transport_stream(check(L)));
     return 0;
 }
 
@@ -344,8 +144,8 @@ static int transport_resume_producing(lua_State *L)
 
 static int transport_register_producer(lua_State *L)
 {
-    struct transport *transport = check(L);
-    twl_stream *stream = stream_of(transport);
+    struct twl__transport *transport = check(L);
+    twl_stream *stream = twl__transport_stream(transport);
 
     luaL_checkany(L, 2);
     if (transport->has_producer)
@@ -371,14 +171,14 @@ static int transport_register_producer(lua_State *L)
 
 static int transport_unregister_producer(lua_State *L)
 {
-    struct transport *transport = check(L);
+    struct twl__transport *transport = check(L);
 
     if (!transport->has_producer) return 0;
     transport->has_producer = false;
     lua_pushnil(L);
     lua_setiuservalue(L, 1, VALUE_PRODUCER);
-    twl_stream_notify_drain(stream_of(transport), false);
-    twl_stream_hold(stream_of(transport), false);
+    twl_stream_notify_drain(twl__transport_stream(transport), false);
+    twl_stream_hold(twl__transport_stream(transport), false);
     return 0;
 }
 
@@ -396,7 +196,7 @@ static int transport_get_host(lua_State *L)
 {
     twl_address address;
 
-    if (twl_stream_local(stream_of(check(L)), &address) < 0) return 0;
+    if (twl_stream_local(twl__transport_stream(check(L)), &address) < 0) return 0;
     return push_address_object(L, &address);
 }
 
@@ -404,13 +204,13 @@ static int transport_get_peer(lua_State *L)
 {
     twl_address address;
 
-    if (twl_stream_peer(stream_of(check(L)), &address) < 0) return 0;
+    if (twl_stream_peer(twl__transport_stream(check(L)), &address) < 0) return 0;
     return push_address_object(L, &address);
 }
 
 static int set_option(lua_State *L, enum twl_option option)
 {
-    int rc = twl_stream_set_option(stream_of(check(L)), option,
+    int rc = twl_stream_set_option(twl__transport_stream(check(L)), option,
                                    lua_toboolean(L, 2));
     if (rc < 0) return luaL_error(L, "%s", twl_error_message(rc));
     return 0;
@@ -419,7 +219,7 @@ static int set_option(lua_State *L, enum twl_option option)
 static int get_option(lua_State *L, enum twl_option option)
 {
     bool on;
-    int rc = twl_stream_get_option(stream_of(check(L)), option, &on);
+    int rc = twl_stream_get_option(twl__transport_stream(check(L)), option, &on);
 
     if (rc < 0) return luaL_error(L, "%s", twl_error_message(rc));
     lua_pushboolean(L, on);
@@ -448,15 +248,15 @@ static int transport_get_tcp_keep_alive(lua_State *L)
 
 static int transport_get_handle(lua_State *L)
 {
-    lua_pushinteger(L, twl_stream_fd(stream_of(check(L))));
+    lua_pushinteger(L, twl_stream_fd(twl__transport_stream(check(L))));
     return 1;
 }
 
 /* Methods first, then the few fields that Twisted's transports have. */
 static int transport_index(lua_State *L)
 {
-    struct transport *transport = lua_touserdata(L, 1);
-    twl_stream *stream = stream_of(transport);
+    struct twl__transport *transport = lua_touserdata(L, 1);
+    twl_stream *stream = twl__transport_stream(transport);
     const char *name;
 
     lua_pushvalue(L, 2);
@@ -481,8 +281,8 @@ static int transport_index(lua_State *L)
 
 static int transport_tostring(lua_State *L)
 {
-    struct transport *transport = check(L);
-    twl_stream *stream = stream_of(transport);
+    struct twl__transport *transport = check(L);
+    twl_stream *stream = twl__transport_stream(transport);
 
     lua_pushfstring(L, "<transport %p (%s)>", (void *)transport,
                     twl_stream_open(stream)      ? "open"
@@ -493,55 +293,55 @@ static int transport_tostring(lua_State *L)
 
 /* ---- Functions ----------------------------------------------------------------------------- */
 
-/* open(lost, make_address): the two Lua functions that transports call */
+/* open(lost, make_address): the two Lua functions that transports call; the first gets the
+ * transport, protocol, failure or nil, sentence, name, errno or nil */
 static int transport_open(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ADDRESS_KEY);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
+    twl__transport_set_lost(L);
     return 0;
 }
 
 /* attach(transport, protocol): give the connection to its protocol and begin to read */
 static int transport_attach(lua_State *L)
 {
-    struct transport *transport = lua_touserdata(L, 1);
+    struct twl__transport *transport = lua_touserdata(L, 1);
 
     lua_settop(L, 2);
     transport->half_close =
         lua_getfield(L, 2, "readConnectionLost") != LUA_TNIL;
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 1, VALUE_PROTOCOL);
-    twl_stream_resume(stream_of(transport));
+    twl_stream_resume(twl__transport_stream(transport));
     return 0;
 }
 
 /* refuse(transport): close it quietly; nobody hears of it if it has no protocol */
 static int transport_refuse(lua_State *L)
 {
-    twl__transport_refuse(L, 1);
+    struct twl__transport *transport = lua_touserdata(L, 1);
+    twl_stream_abort(twl__transport_stream(transport), TWL_EEOF);
     return 0;
 }
 
 /* lose(transport): as if the connection had broken */
 static int transport_lose(lua_State *L)
 {
-    struct transport *transport = lua_touserdata(L, 1);
-    twl_stream_abort(stream_of(transport), TWL_ECLOSED);
+    struct twl__transport *transport = lua_touserdata(L, 1);
+    twl_stream_abort(twl__transport_stream(transport), TWL_ECLOSED);
     return 0;
 }
 
 /* fail(transport, failure): end the connection with that reason */
 static int transport_fail(lua_State *L)
 {
-    struct transport *transport = lua_touserdata(L, 1);
+    struct twl__transport *transport = lua_touserdata(L, 1);
 
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
-    lua_pushvalue(L, 2);
-    lua_rawsetp(L, -2, transport);
-    twl_stream_abort(stream_of(transport), TWL_ECANCELED);
+    lua_settop(L, 2);
+    twl__transport_fail(L, transport);
     return 0;
 }
 
@@ -552,7 +352,7 @@ static int transport_live(lua_State *L)
 
     lua_settop(L, 0);
     lua_newtable(L);
-    twl__push_live(L, KEY);
+    twl__push_live(L, twl__transport_key);
     for (lua_pushnil(L); lua_next(L, 2);) lua_rawseti(L, 1, ++count);
     lua_settop(L, 1);
     return 1;
@@ -570,12 +370,6 @@ static int transport_adopt(lua_State *L)
     if (rc < 0) return twl__push_error(L, rc);
     twl__transport_push(L, context, fd, NULL);
     return 1;
-}
-
-static void new_registry_table(lua_State *L, const void *key)
-{
-    lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
 void twl__open_transport(lua_State *L, twl_context *context)
@@ -612,9 +406,11 @@ void twl__open_transport(lua_State *L, twl_context *context)
         {"adopt", transport_adopt},   {NULL, NULL},
     };
 
-    twl__class_new(L, context, KEY, "twistlua.transport", methods, metamethods);
-    new_registry_table(L, &HELD_KEY);
-    new_registry_table(L, &FAILURES_KEY);
+    twl__class_new(L, context, twl__transport_key, "twistlua.transport", methods,
+                   metamethods);
+    twl__transport_events_open(L);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &HELD_KEY);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "transport");

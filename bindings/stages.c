@@ -116,7 +116,7 @@ static void set_result(lua_State *L, twl__deferreds *all, int status, twl_value 
         twl__failure_ensure(L);
         *result = twl__opaque_failure;
     } else if (lua_type(L, -1) == LUA_TUSERDATA) {
-        other = twl__deferred_at(L, all, -1);
+        other = twl__deferred_at(L, -1);
         if (other) {
             *result = twl_wait_for(&other->base);
             all->litter = true;

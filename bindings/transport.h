@@ -1,16 +1,44 @@
 /* SPDX-License-Identifier: MIT
- * transport.h -- transports as the makers of connections see them. */
+ * transport.h -- transports: connected streams as protocols see them.
+ * transport_events.c carries what happens to the stream into Lua, lua_transport.c is the face.
+ * User value 1 is the protocol, user value 2 the registered producer; both are given up when
+ * the connection is lost. A transport is anchored from its making until then. */
 #ifndef TWL_TRANSPORT_H
 #define TWL_TRANSPORT_H
 
 #include "context.h"
+
+enum { VALUE_PROTOCOL = 1, VALUE_PRODUCER, VALUE_COUNT = VALUE_PRODUCER };
+
+struct twl__transport {
+    twl_context *context;
+    bool half_close; /* the protocol has readConnectionLost */
+    bool has_producer;
+    bool streaming; /* it is a push producer */
+    bool producer_paused;
+};
+
+extern const char twl__transport_key[2];
+
+static inline twl_stream *twl__transport_stream(struct twl__transport *transport)
+{
+    return (twl_stream *)(void *)(transport + 1);
+}
 
 /* Push a transport around the connected [fd], which it owns once this returns. [peer] may be
  * NULL. [-0, +1] */
 void twl__transport_push(lua_State *L, twl_context *context, int fd,
                          const twl_address *peer);
 
-/* Close the transport at [index] quietly. [-0, +0] */
-void twl__transport_refuse(lua_State *L, int index);
+/* Close the transport with the Failure at the top as the reason of connectionLost. May raise a
+ * memory error. [-1, +0] */
+void twl__transport_fail(lua_State *L, struct twl__transport *transport);
+
+/* Have lost(transport, protocol, failure or nil, sentence, name, errno or nil), the function at
+ * the top, called for every transport that ends. [-1, +0] */
+void twl__transport_set_lost(lua_State *L);
+
+/* Prepare the registry, once. [-0, +0] */
+void twl__transport_events_open(lua_State *L);
 
 #endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ * transport_events.c -- from the stream to the protocol.
+ * A method of the protocol that raises is logged and costs it this connection: the Failure is
+ * kept in FAILURES and becomes the reason of connectionLost. */
+#include "transport.h"
+
+#include <string.h>
+
+const char twl__transport_key[2];
+
+static const char LOST_KEY, FAILURES_KEY;
+
+struct event {
+    struct twl__transport *transport;
+    const char *bytes, *method;
+    size_t length;
+    int reason;
+};
+
+/* Push a user value of the transport. [-0, +1] */
+static void push_value(lua_State *L, struct twl__transport *transport, int value)
+{
+    twl__push_object(L, twl__transport_key, transport);
+    lua_getiuservalue(L, -1, value);
+    lua_remove(L, -2);
+}
+
+static int call_data_received(lua_State *L)
+{
+    struct event *event = lua_touserdata(L, 1);
+
+    push_value(L, event->transport, VALUE_PROTOCOL);
+    lua_getfield(L, -1, "dataReceived");
+    lua_insert(L, -2);
+    lua_pushlstring(L, event->bytes, event->length);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* Call a method without arguments, where there is one. */
+static int call_method(lua_State *L, struct event *event, int value)
+{
+    push_value(L, event->transport, value);
+    if (lua_getfield(L, -1, event->method) == LUA_TNIL) return 0;
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static int call_protocol(lua_State *L)
+{
+    return call_method(L, lua_touserdata(L, 1), VALUE_PROTOCOL);
+}
+
+static int call_producer(lua_State *L)
+{
+    return call_method(L, lua_touserdata(L, 1), VALUE_PRODUCER);
+}
+
+void twl__transport_fail(lua_State *L, struct twl__transport *transport)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+    lua_insert(L, -2);
+    lua_rawsetp(L, -2, transport);
+    lua_pop(L, 1);
+    twl_stream_abort(twl__transport_stream(transport), TWL_ECANCELED);
+}
+
+static int keep_failure(lua_State *L)
+{
+    twl__transport_fail(L, lua_touserdata(L, 1));
+    return 0;
+}
+
+/* The Failure at the top is why this connection ends. [-1, +0] */
+static void fail(struct twl__transport *transport)
+{
+    lua_State *L = transport->context->L;
+
+    lua_pushcfunction(L, keep_failure);
+    lua_pushlightuserdata(L, transport);
+    lua_pushvalue(L, -3);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        lua_pop(L, 1); /* no memory to keep the reason */
+        twl_stream_abort(twl__transport_stream(transport), TWL_ECANCELED);
+    }
+    twl__report(transport->context, L, "Unhandled Error");
+}
+
+static void deliver(struct event *event, lua_CFunction body)
+{
+    if (twl__try(event->transport->context, body, event) != LUA_OK)
+        fail(event->transport);
+}
+
+static void on_read(twl_stream *stream, const char *bytes, size_t length)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .bytes = bytes,
+                          .length = length};
+    deliver(&event, call_data_received);
+}
+
+static void on_end(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "readConnectionLost"};
+
+    if (event.transport->half_close)
+        deliver(&event, call_protocol);
+    else
+        twl_stream_abort(stream, TWL_EEOF);
+}
+
+static void on_shutdown(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "writeConnectionLost"};
+    deliver(&event, call_protocol);
+}
+
+static void on_drain(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "resumeProducing"};
+
+    if (event.transport->streaming && !event.transport->producer_paused) return;
+    event.transport->producer_paused = false;
+    deliver(&event, call_producer);
+}
+
+/* lost(transport, protocol, failure or nil, sentence, name, errno or nil) */
+static int call_lost(lua_State *L)
+{
+    struct event *event = lua_touserdata(L, 1);
+    struct twl__transport *transport = event->transport;
+    enum { LOST = 2, USERDATA, PROTOCOL, FAILURE };
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
+    twl__push_object(L, twl__transport_key, transport);
+    lua_getiuservalue(L, USERDATA, VALUE_PROTOCOL);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+    lua_rawgetp(L, FAILURE, transport);
+    lua_pushnil(L);
+    lua_rawsetp(L, FAILURE, transport);
+    lua_remove(L, FAILURE);
+    for (int value = 1; value <= VALUE_COUNT; value++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, USERDATA, value);
+    }
+    twl__release(L, twl__transport_key, transport);
+    if (lua_isnil(L, PROTOCOL)) return 0; /* refused before it had one */
+    twl__push_error(L, event->reason);
+    lua_remove(L, FAILURE + 1); /* its nil */
+    lua_call(L, 6, 0);
+    return 0;
+}
+
+static void on_closed(twl_stream *stream, int reason)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "stopProducing",
+                          .reason = reason};
+    twl_context *context = event.transport->context;
+
+    if (event.transport->has_producer) {
+        event.transport->has_producer = false;
+        twl__call(context, call_producer, &event,
+                  "Unhandled error in a producer");
+    }
+    twl__call(context, call_lost, &event, "Unhandled error in connectionLost");
+}
+
+static const twl_stream_events EVENTS = {on_read, on_end, on_shutdown, on_drain,
+                                         on_closed};
+
+void twl__transport_push(lua_State *L, twl_context *context, int fd,
+                         const twl_address *peer)
+{
+    struct twl__transport *transport = twl__object_new(
+        L, twl__transport_key, sizeof *transport + twl_stream_size(), VALUE_COUNT);
+
+    memset(transport, 0, sizeof *transport);
+    transport->context = context;
+    twl__anchor(L, twl__transport_key, transport, -1);
+    twl_stream_init(twl__transport_stream(transport), context->reactor, fd, peer, &EVENTS,
+                    transport);
+}
+
+void twl__transport_set_lost(lua_State *L)
+{
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
+}
+
+void twl__transport_events_open(lua_State *L)
+{
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+}
