@@ -5,6 +5,7 @@
 local clock      = require "twistlua.task.clock"
 local cooperator = require "twistlua.task.cooperator"
 local looping    = require "twistlua.task.looping"
+local scope      = require "twistlua.task.scope"
 local class      = require "twistlua.class"
 local defer      = require "twistlua.defer"
 local errors     = require "twistlua.error"
@@ -24,6 +25,8 @@ local task = {
   TaskDone         = cooperator.TaskDone,
   TaskStopped      = cooperator.TaskStopped,
   TaskFailed       = cooperator.TaskFailed,
+  scope            = scope.scope,
+  all              = scope.all,
 }
 
 ---Call `f(...)` later.
@@ -41,6 +44,30 @@ function task.deferLater(reactor, delay, f, ...)
   end
   call = reactor:callLater(delay, result.callback, result, nil)
   return result
+end
+
+local function clockOf(what, given)
+  return options.check(what, given, { clock = "any" }, 4).clock or require "twistlua.reactor"
+end
+
+---@async
+---Wait in a coroutine.
+---@param seconds number
+---@param given? { clock?: twistlua.Clock } in place of the reactor
+function task.sleep(seconds, given)
+  defer.await(task.deferLater(clockOf("sleep", given), seconds))
+end
+
+---@async
+---Run `f` in a coroutine of its own and wait for it, but no longer than so many seconds: then it is
+---cancelled, and TimeoutError is raised here.
+---@param seconds number
+---@param f function
+---@param given? { clock?: twistlua.Clock } in place of the reactor
+---@return any result of `f`
+function task.timeout(seconds, f, given)
+  local reactor = clockOf("timeout", given)
+  return defer.await(defer.run(f):addTimeout(seconds, reactor))
 end
 
 local everybody   -- the Cooperator of `cooperate` and `coiterate`, made at the first use

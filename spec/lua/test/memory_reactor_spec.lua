@@ -11,7 +11,8 @@ describe("MemoryReactor", function()
   it("keeps what it was asked to listen to", function()
     local port = reactor:listenTCP(80, "factory", { backlog = 5, interface = "127.0.0.1" })
     local entry = reactor.tcpServers[1]
-    assert.same({ 80, "factory", 5, "127.0.0.1" }, { entry.port, entry.factory, entry.backlog, entry.interface })
+    assert.same({ 80, "factory", 5, "127.0.0.1" },
+      { entry.port, entry.factory, entry.backlog, entry.interface })
     assert.equal("IPv4Address(type='TCP', host='127.0.0.1', port=80)", tostring(port:getHost()))
     assert.is_true(port.listening)
     assert.is_nil(test.successResultOf(port:stopListening()))
@@ -81,7 +82,8 @@ describe("RaisingMemoryReactor", function()
     local listenError, connectError = errors.CannotListenError(), errors.ConnectError()
     local reactor = test.RaisingMemoryReactor(listenError, connectError)
     for method, raised in pairs {
-      listenTCP = listenError, listenUNIX = listenError, connectTCP = connectError, connectUNIX = connectError,
+      listenTCP = listenError, listenUNIX = listenError,
+      connectTCP = connectError, connectUNIX = connectError,
     } do
       local ok, got = pcall(reactor[method], reactor)
       assert.is_false(ok)
