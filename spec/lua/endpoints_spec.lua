@@ -133,6 +133,8 @@ describe("clientFromString", function()
       "clientFromString: 'tcp:h': argument 'port' is missing, at position 6")
     assert.error_matches(function() endpoints.clientFromString(reactor, "tcp:h:99999") end,
       "argument 'port' must be a port between 0 and 65535")
+    assert.error_matches(function() endpoints.clientFromString(reactor, "unix:timeout=1") end,
+      "argument 'path' is missing, at position 15")
     assert.error_matches(function() endpoints.clientFromString(reactor, "tcp:h:1:timeout=x") end,
       "argument 'timeout' must be a number of seconds, not 'x', at position 9")
   end)

@@ -36,6 +36,14 @@ describe("Error", function()
   end)
 end)
 
+describe("SystemExit", function()
+  it("has a status, 0 unless given", function()
+    assert.equal(0, errors.SystemExit().status)
+    assert.equal(7, errors.SystemExit(7).status)
+    assert.equal("SystemExit: exit status 7", tostring(errors.SystemExit(7)))
+  end)
+end)
+
 describe("the tree of errors", function()
   local parents = {
     ConnectBindError = "ConnectError", ConnectionRefusedError = "ConnectError", NoRouteError = "ConnectError",
@@ -102,6 +110,10 @@ describe("options", function()
     local _, message = pcall(function() listen { backlgo = 5 } end)
     assert.matches("error_spec.lua:%d+: listen: unknown option 'backlgo' %(known: backlog, interface%)",
       message)
+  end)
+
+  it("takes a value of any type where it is asked to", function()
+    assert.same({ x = print }, options.check("f", { x = print }, { x = "any" }))
   end)
 
   it("names the type that was expected", function()

@@ -134,6 +134,12 @@ describe("fileObserver", function()
     assert.matches("^Serving\n.*oops", shown)
   end)
 
+  it("shows a failure whose traceback cannot be made", function()
+    local broken = setmetatable({ getTraceback = function() error("no") end },
+      { __tostring = function() return "it" end })
+    assert.equal("Unhandled Error\nit\n", line({ failure = broken }, { timestamps = false }))
+  end)
+
   it("flushes after each event", function()
     local flushed = 0
     local file = memoryFile()

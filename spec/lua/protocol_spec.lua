@@ -238,6 +238,29 @@ describe("ReconnectingClientFactory", function()
     assert.equal(0, connector.connects)
   end)
 
+  it("stops after a retry has begun", function()
+    factory:clientConnectionFailed(connector, lost)
+    clock:advance(2)
+    factory:stopTrying()
+    assert.equal(1, connector.connects)
+    assert.equal(1, connector.stops)
+  end)
+
+  it("says what it does", function()
+    factory.noisy, factory.maxRetries = true, 1
+    local lines = logged(function()
+      factory:clientConnectionFailed(connector, lost)
+      factory:clientConnectionFailed(connector, lost)
+      factory:stopTrying()
+      factory:retry(connector)
+    end)
+    assert.same({
+      "ReconnectingClientFactory: retrying there in 2.00 seconds",
+      "ReconnectingClientFactory: giving up after 1 retries",
+      "ReconnectingClientFactory: not retrying, as it was told to stop",
+    }, lines)
+  end)
+
   it("stops when there is no attempt to stop", function()
     connector.stopError = errors.NotConnectingError()
     factory:clientConnectionFailed(connector, lost)

@@ -58,7 +58,7 @@ describe("react", function()
 
   before_each(function()
     reactor, status, logged = MemoryReactor(), nil, {}
-    rawset(os, "exit", function(given) status = given end)
+    rawset(os, "exit", function(given, close) status = close and given end)
   end)
   after_each(function() rawset(os, "exit", exit) end)
 

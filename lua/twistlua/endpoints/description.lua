@@ -34,7 +34,7 @@ end
 ---@param text string
 ---@param what string the function that was called, for messages
 function Description:init(text, what)
-  if type(text) ~= "string" then error(("%s: expected a string, got %s"):format(what, type(text)), 5) end
+  if type(text) ~= "string" then error(("%s: expected a string, got %s"):format(what, type(text)), 0) end
   self.text = text
   self._what = what
   self._arguments = {}     -- { name = string or nil, value = string, at = position } in order
@@ -50,7 +50,7 @@ function Description:init(text, what)
   end
 end
 
----Raise an error about the string.
+---Raise an error about the string. `serverFromString` and `clientFromString` add their caller's line.
 ---@param at integer position of what is wrong
 ---@param message string
 function Description:fail(at, message)

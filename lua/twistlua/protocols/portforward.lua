@@ -62,8 +62,7 @@ function ProxyServer:connectionMade()
 end
 
 function ProxyServer:connectionLost(reason)
-  local connector = self._connector
-  if not self.peer and connector and connector.state == "connecting" then connector:stopConnecting() end
+  if not self.peer then self._connector:disconnect() end
   Proxy.connectionLost(self, reason)
 end
 

@@ -20,7 +20,6 @@ local DelayedCall = Object:extend("DelayedCall")
 function DelayedCall:init(clock, time, f, ...)
   self._clock = clock
   self._time = time
-  self._order = nil          -- among calls of equal time; given by the clock
   self._function = f
   self._arguments = table.pack(...)
   self._state = "pending"    -- or "called", "cancelled"
@@ -78,7 +77,6 @@ local Clock = Object:extend("Clock")
 function Clock:init()
   self._now = 0.0
   self._calls = {}
-  self._asked = 0     -- how many times a place in the order was given
 end
 
 ---@return number
@@ -87,8 +85,6 @@ function Clock:seconds()
 end
 
 function Clock:_insert(call)
-  self._asked = self._asked + 1
-  call._order = self._asked
   local calls = self._calls
   local place = #calls + 1
   while place > 1 and calls[place - 1]._time > call._time do place = place - 1 end

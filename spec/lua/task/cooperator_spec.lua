@@ -89,6 +89,16 @@ describe("Cooperator", function()
     assert.equal(routine, outcome.value)
   end)
 
+  it("waits for a Deferred that a coroutine yields", function()
+    local waiting = defer.Deferred()
+    local outcome = outcomeOf(cooperator:coiterate(coroutine.create(function() coroutine.yield(waiting) end)))
+    clock:advance(1)
+    assert.same({}, clock:getDelayedCalls())
+    waiting:callback()
+    clock:advance(1)
+    assert.is_thread(outcome.value)
+  end)
+
   it("waits for a Deferred that a step gives, while others go on", function()
     local waiting = defer.Deferred()
     local steps = 0

@@ -147,6 +147,23 @@ describe("LoopingCall", function()
       assert.equal(10, sum)
     end)
 
+    it("does not call when its clock has been set back to a tick that was counted", function()
+      local now, due = 0, nil
+      clock = { seconds = function() return now end }
+      function clock.callLater(_, _, f, ...)
+        due = table.pack(f, ...)
+        return {}
+      end
+      started(task.LoopingCall.withCount(count), 1)
+      now = 2
+      due[1](table.unpack(due, 2))
+      now = 1.5
+      due[1](table.unpack(due, 2))
+      now = 3
+      due[1](table.unpack(due, 2))
+      assert.same({ 1, 2, 1 }, counts)
+    end)
+
     it("counts one with interval 0", function()
       started(task.LoopingCall.withCount(function(n) count(n); if #counts == 3 then loop:stop() end end), 0)
       clock:advance(1)

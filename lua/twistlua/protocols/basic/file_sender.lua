@@ -53,7 +53,7 @@ function FileSender:stopProducing()
   if not self._done then return end
   local done = self._done
   self._done, self._file = nil, nil
-  done:errback(errors.UserError("the consumer asked to stop before the file was sent"))
+  done:errback(errors.Error("the consumer asked to stop before the file was sent"))
 end
 
 return { FileSender = FileSender }

@@ -17,9 +17,7 @@ local Receiver = Protocol:extend("Receiver")
 
 Receiver.paused     = false
 Receiver._receiving = false
-Receiver._unread    = nil
 Receiver._at        = 1
-Receiver._pieces    = nil
 
 -- Leaving _receive, even by an error, ends the guard.
 Receiver.__close = function(self) self._receiving = false end

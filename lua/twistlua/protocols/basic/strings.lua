@@ -28,7 +28,7 @@ end
 ---Send a string; the length and the comma are added here.
 ---@param string string
 function NetstringReceiver:sendString(string)
-  self.transport:write(#string .. ":" .. string .. ",")
+  self.transport:writeSequence { #string .. ":", string, "," }   -- a long string is not copied
 end
 
 function NetstringReceiver:_break()
@@ -94,7 +94,7 @@ function IntNStringReceiver:sendString(string)
     error(StringTooLongError(("%d bytes, and the prefix holds at most %d"):format(
       #string, (1 << 8 * self.prefixLength) - 1)), 0)
   end
-  self.transport:write(self.structFormat:pack(#string) .. string)
+  self.transport:writeSequence { self.structFormat:pack(#string), string }
 end
 
 ---The bytes that have come and were not delivered; with an argument, replace them. A protocol that hands
