@@ -133,6 +133,17 @@ describe("NetstringReceiver", function()
   end)
 end)
 
+describe("sendString", function()
+  it("sends long strings too", function()
+    local long = ("x"):rep(5000)
+    for _, name in ipairs { "NetstringReceiver", "Int16StringReceiver", "Int32StringReceiver" } do
+      local receiver, transport = receiverOf(basic[name])
+      receiver:sendString(long)
+      assert.equal(encode[name](long), transport:value())
+    end
+  end)
+end)
+
 describe("IntNStringReceiver", function()
   it("tells the length that went over the limit", function()
     local exceeded

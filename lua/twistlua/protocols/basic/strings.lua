@@ -9,6 +9,16 @@ local byte, match, sub, unpack = string.byte, string.match, string.sub, string.u
 
 local COMMA, ZERO = (","):byte(), ("0"):byte()
 
+local JOINED_MAX = 1024   -- bytes: joining a longer string costs more than to hand over its parts
+
+local function send(transport, head, string, tail)
+  if #string > JOINED_MAX then
+    transport:writeSequence { head, string, tail }
+  else
+    transport:write(head .. string .. tail)
+  end
+end
+
 ---Netstrings: `5:hello,`.
 ---@class twistlua.NetstringReceiver: twistlua.Receiver
 ---@field MAX_LENGTH integer longest accepted string, in bytes
@@ -28,7 +38,7 @@ end
 ---Send a string; the length and the comma are added here.
 ---@param string string
 function NetstringReceiver:sendString(string)
-  self.transport:writeSequence { #string .. ":", string, "," }   -- a long string is not copied
+  send(self.transport, #string .. ":", string, ",")
 end
 
 function NetstringReceiver:_break()
@@ -94,7 +104,7 @@ function IntNStringReceiver:sendString(string)
     error(StringTooLongError(("%d bytes, and the prefix holds at most %d"):format(
       #string, (1 << 8 * self.prefixLength) - 1)), 0)
   end
-  self.transport:writeSequence { self.structFormat:pack(#string), string }
+  send(self.transport, self.structFormat:pack(#string), string, "")
 end
 
 ---The bytes that have come and were not delivered; with an argument, replace them. A protocol that hands
