@@ -45,6 +45,13 @@ describe("LogPublisher", function()
     assert.is_true(math.abs(events[1].time - os.time()) <= 1)
   end)
 
+  it("takes an unknown level for info", function()
+    local events, observer = collector()
+    publisher:addObserver(observer)
+    publisher:publish { text = "x", level = "loud" }
+    assert.equal("info", events[1].level)
+  end)
+
   it("hands nothing to a removed observer", function()
     local events, observer = collector()
     publisher:addObserver(observer)

@@ -64,10 +64,10 @@ local function deliver(observers, event)
   if broken then reportBroken(observers, broken, event) end
 end
 
----Hand an event to every observer; `level` is "info" and `time` is now when absent.
+---Hand an event to every observer; `level` is "info" when absent or unknown, and `time` is now when absent.
 ---@param event table
 function LogPublisher:publish(event)
-  event.level = event.level or "info"
+  if not LEVELS[event.level] then event.level = "info" end
   event.time = event.time or os.time()
   if self._kept then
     self._kept[self._keptCount % KEPT_MAX + 1] = event
