@@ -99,7 +99,7 @@ function MemoryTransport:unregisterProducer()
 end
 
 function MemoryTransport:_lost(reason)
-  self.connected, self._reading = false, false
+  self.connected, self._reading, self._buffer = false, false, ""
   self.peer._eof = true
   local producer = self._producer
   self:unregisterProducer()
@@ -139,8 +139,8 @@ end
 -- The buffer is empty: ask the producer for more, or go on with an end that waited for this.
 function MemoryTransport:_drained(moved)
   if self._producer then
-    if self._streaming and not self._producerPaused then return false end
-    if self._streaming and not moved then return false end
+    if self._streaming then moved = self._producerPaused end
+    if not moved then return false end
     self._producerPaused = false
     self._producer:resumeProducing()
     return true
