@@ -54,6 +54,32 @@ static void need_job(twl_stream *stream)
     twl_reactor_soon(stream->reactor, &stream->job);
 }
 
+/* Copy an address that is no longer than those of IP. Returns its length, or 0. */
+static uint8_t keep_address(unsigned char *place, const twl_address *address)
+{
+    if (address->length > TWL__KEPT_ADDRESS) return 0;
+    memcpy(place, &address->storage, address->length);
+    return (uint8_t)address->length;
+}
+
+static int kept_address(const unsigned char *place, uint8_t length,
+                        twl_address *out)
+{
+    if (length == 0) return TWL_ECLOSED;
+    memcpy(&out->storage, place, length);
+    out->length = length;
+    return 0;
+}
+
+static void give_up_queue(twl_stream *stream)
+{
+    twl_address address;
+
+    twl__buffer_clear(stream->reactor, &stream->output);
+    if (twl__socket_local(stream->io.fd, &address) == 0)
+        stream->local_length = keep_address(stream->local, &address);
+}
+
 /* Give up the descriptor; on_closed becomes a job. */
 static void finish(twl_stream *stream, int reason)
 {
@@ -61,6 +87,7 @@ static void finish(twl_stream *stream, int reason)
 
     if (stream->state == TWL__CLOSED) return;
     set_events(stream, 0);
+    give_up_queue(stream);
     stream->state = TWL__CLOSED;
     stream->reason = reason;
     stream->io.fd = -1;
@@ -68,8 +95,12 @@ static void finish(twl_stream *stream, int reason)
         twl__socket_reset(fd);
     else
         twl_fd_close(fd);
-    twl__buffer_clear(stream->reactor, &stream->output);
     need_job(stream);
+}
+
+static bool has_output(const twl_stream *stream)
+{
+    return stream->state != TWL__CLOSED && stream->output.length > 0;
 }
 
 /* Hand the queue to the kernel. Leaves it empty, blocked, or the stream CLOSED. */
@@ -105,16 +136,16 @@ static bool take_next_step(twl_stream *stream)
     if (stream->wants_drain && stream->drain_due && stream->events->on_drain) {
         stream->drain_due = false;
         stream->events->on_drain(stream);
-        return stream->output.length > 0;
+        if (stream->output.length > 0) return true;
     }
-    if (stream->held) return false;
+    if (stream->held || stream->state == TWL__CLOSED) return false;
     if (stream->state == TWL__CLOSING)
         finish(stream, TWL_EEOF);
     else if (stream->shutdown && !stream->end_sent)
         send_end(stream);
     if (stream->state == TWL__OPEN && stream->end_sent && stream->ended)
         finish(stream, TWL_EEOF);
-    return stream->output.length > 0;
+    return has_output(stream);
 }
 
 /* Send, then do what was waiting for an empty queue. */
@@ -123,7 +154,7 @@ static void flush(twl_stream *stream)
     for (int turn = 0; turn < DRAIN_TURNS; turn++) {
         if (stream->state == TWL__CLOSED) return;
         send_queue(stream);
-        if (stream->state == TWL__CLOSED || stream->output.length > 0) return;
+        if (stream->state == TWL__CLOSED || has_output(stream)) return;
         if (!take_next_step(stream)) return;
     }
     need_job(stream);
@@ -196,9 +227,7 @@ static void remember_peer(twl_stream *stream, const twl_address *peer)
         twl__socket_peer(stream->io.fd, &asked);
         peer = &asked;
     }
-    if (peer->length > sizeof stream->peer) return;
-    memcpy(stream->peer, &peer->storage, peer->length);
-    stream->peer_length = (uint8_t)peer->length;
+    stream->peer_length = keep_address(stream->peer, peer);
 }
 
 void twl_stream_init(void *memory, twl_reactor *reactor, int fd,
@@ -240,9 +269,9 @@ void twl_stream_pause(twl_stream *stream)
 /* Whether bytes written now may still leave. */
 static bool accepts_output(const twl_stream *stream)
 {
-    if (stream->shutdown) return false;
-    return stream->state == TWL__OPEN ||
-           (stream->state == TWL__CLOSING && stream->held);
+    if (stream->state == TWL__CLOSED || stream->end_sent) return false;
+    return stream->held ||
+           (stream->state == TWL__OPEN && !stream->shutdown);
 }
 
 static int output_added(twl_stream *stream, int rc)
@@ -274,7 +303,7 @@ int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,
 
 size_t twl_stream_pending(const twl_stream *stream)
 {
-    return stream->output.length;
+    return stream->state == TWL__CLOSED ? 0 : stream->output.length;
 }
 
 void twl_stream_notify_drain(twl_stream *stream, bool wanted)
@@ -337,18 +366,15 @@ bool twl_stream_reading(const twl_stream *stream)
 
 int twl_stream_local(const twl_stream *stream, twl_address *out)
 {
-    if (stream->state == TWL__CLOSED) return TWL_ECLOSED;
+    if (stream->state == TWL__CLOSED)
+        return kept_address(stream->local, stream->local_length, out);
     return twl__socket_local(stream->io.fd, out);
 }
 
 int twl_stream_peer(const twl_stream *stream, twl_address *out)
 {
-    if (stream->peer_length > 0) {
-        memcpy(&out->storage, stream->peer, stream->peer_length);
-        out->length = stream->peer_length;
-        return 0;
-    }
-    if (stream->state == TWL__CLOSED) return TWL_ECLOSED;
+    if (stream->state == TWL__CLOSED || stream->peer_length > 0)
+        return kept_address(stream->peer, stream->peer_length, out);
     return twl__socket_peer(stream->io.fd, out);
 }
 

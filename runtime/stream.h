@@ -4,8 +4,8 @@
  *   OPEN -> CLOSING -> CLOSED     twl_stream_close(): output first
  *   OPEN ------------> CLOSED     the end, an error, twl_stream_abort()
  *
- * In CLOSED the descriptor is gone and the queue empty; on_closed is a job that still waits,
- * or has been called. */
+ * In CLOSED the descriptor is gone and the queue with it: our address, which connectionLost may
+ * ask for, has its place. on_closed is a job that still waits, or has been called. */
 #ifndef TWL_STREAM_H
 #define TWL_STREAM_H
 
@@ -16,7 +16,7 @@
 
 enum twl__stream_state { TWL__OPEN, TWL__CLOSING, TWL__CLOSED };
 
-enum { TWL__PEER_SIZE = 28 }; /* an IPv6 socket address */
+enum { TWL__KEPT_ADDRESS = 28 }; /* an IPv6 socket address */
 
 struct twl_stream {
     struct twl__link link; /* in reactor->streams until on_closed is called */
@@ -25,10 +25,14 @@ struct twl_stream {
     void *context;
     ev_io io;
     twl_job job; /* queued while there is something to send or to tell */
-    struct twl__buffer output;
+    union {
+        struct twl__buffer output;             /* until CLOSED */
+        unsigned char local[TWL__KEPT_ADDRESS]; /* in CLOSED */
+    };
     int reason; /* of CLOSED */
-    unsigned char peer[TWL__PEER_SIZE];
-    uint8_t peer_length; /* 0: too long, ask the kernel */
+    unsigned char peer[TWL__KEPT_ADDRESS];
+    uint8_t peer_length;  /* 0: too long, ask the kernel */
+    uint8_t local_length; /* 0: too long, or not CLOSED yet */
     uint8_t state;
     bool paused;        /* reads nothing, by request */
     bool ended;         /* the peer sent its end */
