@@ -86,6 +86,25 @@ static inline void turn_idle(twl_reactor *reactor)
     for (int i = 0; i < 8; i++) twl_reactor_step(reactor, 0.);
 }
 
+static inline void do_nothing_at_all(twl_timer *timer)
+{
+    (void)timer;
+}
+
+/* How many turns there are in 20 milliseconds: thousands if something keeps waking [reactor],
+ * a few if it sleeps. */
+static inline int turns_of_a_moment(twl_reactor *reactor)
+{
+    twl_timer *timer = (twl_timer *)malloc(twl_timer_size());
+    int turns = 0;
+
+    twl_timer_init(timer, reactor, do_nothing_at_all, NULL);
+    twl_timer_start(timer, 0.02);
+    for (; twl_timer_active(timer); turns++) twl_reactor_step(reactor, 1.);
+    free(timer);
+    return turns;
+}
+
 /* ---- Counted memory -------------------------------------------------------------------- */
 
 static struct {
