@@ -6,8 +6,8 @@
  * register has the context as its first upvalue.
  *
  * Objects (transports, delayed calls, ...) are full userdata that hold the runtime's object
- * itself. What is active is anchored: a table in the registry, one a kind, maps the object's
- * address to its userdata from start to stop. */
+ * itself. What is active is anchored: a table in the registry, one a class, holds the userdata
+ * from start to stop. */
 #ifndef TWL_CONTEXT_H
 #define TWL_CONTEXT_H
 
@@ -16,12 +16,23 @@
 
 #include "twistlua.h"
 
+/* A class of userdata and the table that anchors its active objects, by slots: small integers,
+ * so that anchoring is a store into an array. The registry's keys are the addresses of the
+ * struct, for the metatable, and of its last field, for the table. */
+struct twl__class {
+    int free;  /* the first free slot, each of which holds the next; 0: none */
+    int count; /* slots in use or free */
+    char live;
+};
+
 typedef struct twl_context {
     lua_State *main;
     lua_State *L; /* callbacks run on it: what entered reactor:run(), else main */
     twl_reactor *reactor; /* NULL until it is first needed */
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
+    struct twl__class timers, watches, signals, transports, listeners, connectors,
+        sockets;
 } twl_context;
 
 #define twl__context_of(L) ((twl_context *)lua_touserdata(L, lua_upvalueindex(1)))
@@ -64,26 +75,28 @@ int twl__failure_handler(lua_State *L);
 
 /* Make a class of userdata: a metatable [name] whose functions have the upvalues context and
  * metatable. [methods] are its __index, unless [metamethods] has one, which then finds them as
- * third upvalue. Anchored under [key] in the registry. [-0, +0] */
-void twl__class_new(lua_State *L, twl_context *context, const void *key,
+ * third upvalue. [-0, +0] */
+void twl__class_new(lua_State *L, twl_context *context, struct twl__class *class,
                     const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods);
 
-/* A userdata of the class under [key] with [values] user values. [-0, +1] */
-void *twl__object_new(lua_State *L, const void *key, size_t size, int values);
+/* A userdata of [class] with [values] user values. [-0, +1] */
+void *twl__object_new(lua_State *L, struct twl__class *class, size_t size,
+                      int values);
 
 /* The object at [index], which must be of the class that the running method belongs to. */
 void *twl__object_check(lua_State *L, int index);
 
-/* Anchor the userdata at [index] in the live table under [key]; and take it out. */
-void twl__anchor(lua_State *L, const void *key, const void *object, int index);
-void twl__release(lua_State *L, const void *key, const void *object);
+/* Anchor the userdata at [index]; its [slot] is 0 exactly while it is not anchored, and both
+ * functions do nothing when there is nothing to do. [-0, +0] */
+void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index);
+void twl__release(lua_State *L, struct twl__class *class, int *slot);
 
-/* The userdata of the anchored [object], or nil. [-0, +1] */
-void twl__push_object(lua_State *L, const void *key, const void *object);
+/* The anchored userdata in [slot]. [-0, +1] */
+void twl__push_object(lua_State *L, struct twl__class *class, int slot);
 
-/* The whole live table under [key]. [-0, +1] */
-void twl__push_live(lua_State *L, const void *key);
+/* A list of all that is anchored. [-0, +1] */
+void twl__push_anchored(lua_State *L, struct twl__class *class);
 
 /* Push nil, the sentence, the name and the errno (or nil) of [code]; returns 4. */
 int twl__push_error(lua_State *L, int code);

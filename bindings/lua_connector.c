@@ -4,10 +4,9 @@
  * and whether the local address was the trouble. */
 #include "transport.h"
 
-static const char KEY[2];
-
 struct attempt {
     twl_context *context;
+    int slot;
     twl_address peer;
 };
 
@@ -28,8 +27,8 @@ static int call_done(lua_State *L)
     struct attempt *attempt = outcome->attempt;
     int count = 1;
 
-    twl__push_object(L, KEY, attempt);
-    twl__release(L, KEY, attempt);
+    twl__push_object(L, &attempt->context->connectors, attempt->slot);
+    twl__release(L, &attempt->context->connectors, &attempt->slot);
     lua_getiuservalue(L, -1, 1);
     if (outcome->code == 0) {
         twl__transport_push(L, attempt->context, outcome->fd, &attempt->peer);
@@ -74,16 +73,18 @@ static int connector_start(lua_State *L)
     config.timeout = luaL_checknumber(L, 2);
     config.bind = read_bind(L, 6, &bind);
     attempt =
-        twl__object_new(L, KEY, sizeof *attempt + twl_connector_size(), 1);
+        twl__object_new(L, &context->connectors,
+                        sizeof *attempt + twl_connector_size(), 1);
     attempt->context = context;
+    attempt->slot = 0;
     twl_connector_init(connector_of(attempt), reactor, on_done, attempt);
     twl__check_address(L, 3, &attempt->peer);
     config.address = &attempt->peer;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
-    twl__anchor(L, KEY, attempt, -1);
+    twl__anchor(L, &context->connectors, &attempt->slot, -1);
     if ((rc = twl_connector_start(connector_of(attempt), &config)) < 0) {
-        twl__release(L, KEY, attempt);
+        twl__release(L, &context->connectors, &attempt->slot);
         return luaL_argerror(L, 2, "timeout must be a number of seconds");
     }
     return 1;
@@ -94,7 +95,7 @@ static int attempt_cancel(lua_State *L)
     struct attempt *attempt = twl__object_check(L, 1);
 
     twl_connector_cancel(connector_of(attempt));
-    twl__release(L, KEY, attempt);
+    twl__release(L, &attempt->context->connectors, &attempt->slot);
     return 0;
 }
 
@@ -106,7 +107,8 @@ void twl__open_connector(lua_State *L, twl_context *context)
     static const luaL_Reg functions[] = {{"start", connector_start},
                                          {NULL, NULL}};
 
-    twl__class_new(L, context, KEY, "twistlua.connector", methods, metamethods);
+    twl__class_new(L, context, &context->connectors, "twistlua.connector", methods,
+                   metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "connector");

@@ -4,12 +4,11 @@
  * user value 2, with message, name and errno, when accepting fails. */
 #include "transport.h"
 
-static const char KEY[2];
-
 enum { VALUE_ACCEPTED = 1, VALUE_FAILED };
 
 struct listening {
     twl_context *context;
+    int slot;
 };
 
 struct accepted {
@@ -36,7 +35,8 @@ static int call_accepted(lua_State *L)
     twl__transport_push(L, accepted->listening->context, accepted->fd,
                         accepted->peer);
     accepted->fd = -1; /* the transport's from here on */
-    twl__push_object(L, KEY, accepted->listening);
+    twl__push_object(L, &accepted->listening->context->listeners,
+                     accepted->listening->slot);
     lua_getiuservalue(L, -1, VALUE_ACCEPTED);
     lua_pushvalue(L, TRANSPORT);
     twl__push_address(L, accepted->peer);
@@ -57,7 +57,8 @@ static int call_failed(lua_State *L)
 {
     struct failed *failed = lua_touserdata(L, 1);
 
-    twl__push_object(L, KEY, failed->listening);
+    twl__push_object(L, &failed->listening->context->listeners,
+                     failed->listening->slot);
     lua_getiuservalue(L, -1, VALUE_FAILED);
     twl__push_error(L, failed->code);
     lua_remove(L, -4); /* its nil */
@@ -110,16 +111,18 @@ static int listener_open(lua_State *L)
         config.address = &address;
     }
     listening =
-        twl__object_new(L, KEY, sizeof *listening + twl_listener_size(), 2);
+        twl__object_new(L, &context->listeners,
+                        sizeof *listening + twl_listener_size(), 2);
     listening->context = context;
+    listening->slot = 0;
     twl_listener_init(listener_of(listening), reactor, &EVENTS, listening);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, VALUE_ACCEPTED);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, VALUE_FAILED);
-    twl__anchor(L, KEY, listening, -1);
+    twl__anchor(L, &context->listeners, &listening->slot, -1);
     if ((rc = twl_listener_open(listener_of(listening), &config)) < 0) {
-        twl__release(L, KEY, listening);
+        twl__release(L, &context->listeners, &listening->slot);
         return twl__push_error(L, rc);
     }
     return 1;
@@ -130,7 +133,7 @@ static int listener_close(lua_State *L)
     struct listening *listening = twl__object_check(L, 1);
 
     twl_listener_close(listener_of(listening));
-    twl__release(L, KEY, listening);
+    twl__release(L, &listening->context->listeners, &listening->slot);
     return 0;
 }
 
@@ -183,7 +186,8 @@ void twl__open_listener(lua_State *L, twl_context *context)
                                          {"locked", listener_locked},
                                          {NULL, NULL}};
 
-    twl__class_new(L, context, KEY, "twistlua.listener", methods, metamethods);
+    twl__class_new(L, context, &context->listeners, "twistlua.listener", methods,
+                   metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "listener");

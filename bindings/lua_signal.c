@@ -5,10 +5,9 @@
 
 #include "context.h"
 
-static const char KEY[2];
-
 struct taken {
     twl_context *context;
+    int slot;
 };
 
 static const struct {
@@ -40,7 +39,7 @@ static int call_taken(lua_State *L)
 {
     struct taken *taken = lua_touserdata(L, 1);
 
-    twl__push_object(L, KEY, taken);
+    twl__push_object(L, &taken->context->signals, taken->slot);
     lua_getiuservalue(L, -1, 1);
     lua_call(L, 0, 0);
     return 0;
@@ -62,14 +61,16 @@ static int signal_take(lua_State *L)
     struct taken *taken;
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    taken = twl__object_new(L, KEY, sizeof *taken + twl_signal_size(), 1);
+    taken = twl__object_new(L, &context->signals,
+                            sizeof *taken + twl_signal_size(), 1);
     taken->context = context;
+    taken->slot = 0;
     twl_signal_init(signal_of(taken), reactor, number, on_signal, taken);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, 1);
-    twl__anchor(L, KEY, taken, -1);
+    twl__anchor(L, &context->signals, &taken->slot, -1);
     if ((rc = twl_signal_start(signal_of(taken))) < 0) {
-        twl__release(L, KEY, taken);
+        twl__release(L, &context->signals, &taken->slot);
         return twl__push_error(L, rc);
     }
     return 1;
@@ -81,7 +82,7 @@ static int signal_drop(lua_State *L)
     struct taken *taken = twl__object_check(L, 1);
 
     twl_signal_stop(signal_of(taken));
-    twl__release(L, KEY, taken);
+    twl__release(L, &taken->context->signals, &taken->slot);
     return 0;
 }
 
@@ -101,7 +102,8 @@ void twl__open_signal(lua_State *L, twl_context *context)
         {NULL, NULL},
     };
 
-    twl__class_new(L, context, KEY, "twistlua.signal", methods, metamethods);
+    twl__class_new(L, context, &context->signals, "twistlua.signal", methods,
+                   metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "signal");

@@ -4,8 +4,6 @@
  * errno; "EAGAIN" means not now. */
 #include "context.h"
 
-static const char KEY[2];
-
 enum { LARGEST_READ = 1 << 20 };
 
 struct raw {
@@ -14,7 +12,8 @@ struct raw {
 
 static struct raw *push_raw(lua_State *L)
 {
-    struct raw *raw = twl__object_new(L, KEY, sizeof *raw, 0);
+    struct raw *raw =
+        twl__object_new(L, &twl__context_of(L)->sockets, sizeof *raw, 0);
     raw->fd = -1;
     return raw;
 }
@@ -185,10 +184,11 @@ void twl__open_socket(lua_State *L, twl_context *context)
                                          {"connect", socket_connect},
                                          {NULL, NULL}};
 
-    twl__class_new(L, context, KEY, "twistlua.socket", methods, metamethods);
+    twl__class_new(L, context, &context->sockets, "twistlua.socket", methods,
+                   metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, KEY);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &context->sockets);
     lua_getfield(L, -1, "__index");
     lua_setfield(L, -3, "methods"); /* twistlua.socket adds its own */
     lua_pop(L, 1);

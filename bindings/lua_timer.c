@@ -4,12 +4,11 @@
  * if it was cancelled; the arguments are the user values behind it. */
 #include "context.h"
 
-static const char KEY[2];
-
 enum { VALUE_FUNCTION = 1, ARG_DELAY = 2, ARG_FUNCTION = 3 };
 
 struct delayed {
     twl_context *context;
+    int slot;
     int arguments;
 };
 
@@ -27,28 +26,53 @@ static void settle(lua_State *L, struct delayed *call, int index, bool called)
         lua_pushnil(L);
         lua_setiuservalue(L, index, VALUE_FUNCTION + i);
     }
-    twl__release(L, KEY, call);
+    twl__release(L, &call->context->timers, &call->slot);
 }
 
-static int run_call(lua_State *L)
+static void run_one(lua_State *L, struct delayed *call)
 {
-    struct delayed *call = lua_touserdata(L, 1);
-    enum { USERDATA = 2 };
+    int userdata;
 
     luaL_checkstack(L, call->arguments + 4, "too many arguments");
-    twl__push_object(L, KEY, call);
-    lua_getiuservalue(L, USERDATA, VALUE_FUNCTION);
+    twl__push_object(L, &call->context->timers, call->slot);
+    userdata = lua_gettop(L);
+    lua_getiuservalue(L, userdata, VALUE_FUNCTION);
     for (int i = 1; i <= call->arguments; i++)
-        lua_getiuservalue(L, USERDATA, VALUE_FUNCTION + i);
-    settle(L, call, USERDATA, true);
+        lua_getiuservalue(L, userdata, VALUE_FUNCTION + i);
+    settle(L, call, userdata, true);
     lua_call(L, call->arguments, 0);
+    lua_settop(L, userdata - 1);
+}
+
+/* All calls that are due run in one protected frame; after one that raises, the reactor comes
+ * back with the next. */
+static void on_timer(twl_timer *timer);
+
+static int run_due(lua_State *L)
+{
+    twl_timer *timer = lua_touserdata(L, 1);
+    struct delayed *call = twl_timer_context(timer);
+    twl_reactor *reactor = call->context->reactor;
+
+    while (timer) {
+        run_one(L, twl_timer_context(timer));
+        timer = twl_timer_next(reactor, on_timer);
+    }
     return 0;
 }
 
 static void on_timer(twl_timer *timer)
 {
     struct delayed *call = twl_timer_context(timer);
-    twl__call(call->context, run_call, call, "Unhandled error in a delayed call");
+    twl__call(call->context, run_due, timer, "Unhandled error in a delayed call");
+}
+
+static void check_callable(lua_State *L, int index)
+{
+    if (lua_isfunction(L, index)) return;
+    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+        luaL_typeerror(L, index, "function");
+    lua_pop(L, 1);
 }
 
 /* callLater(reactor, delay, f, ...) -> delayed call */
@@ -57,22 +81,23 @@ static int call_later(lua_State *L)
     twl_context *context = twl__context_of(L);
     twl_reactor *reactor = twl__context_reactor(L, context);
     double delay = luaL_checknumber(L, ARG_DELAY);
-    int top = lua_gettop(L), arguments = top - ARG_FUNCTION, rc;
+    int arguments = lua_gettop(L) - ARG_FUNCTION, rc;
 
     luaL_argcheck(L, delay >= 0. && delay < 1e300, ARG_DELAY,
                   "delay must be a number of seconds, 0 or more");
-    if (top < ARG_FUNCTION) luaL_argerror(L, ARG_FUNCTION, "function expected");
+    check_callable(L, ARG_FUNCTION);
     struct delayed *call = twl__object_new(
-        L, KEY, sizeof *call + twl_timer_size(), 1 + arguments);
+        L, &context->timers, sizeof *call + twl_timer_size(), 1 + arguments);
     call->context = context;
+    call->slot = 0;
     call->arguments = arguments;
     twl_timer_init(timer_of(call), reactor, on_timer, call);
     lua_insert(L, ARG_FUNCTION);
     for (int i = arguments; i >= 0; i--)
         lua_setiuservalue(L, ARG_FUNCTION, VALUE_FUNCTION + i);
-    twl__anchor(L, KEY, call, ARG_FUNCTION);
+    twl__anchor(L, &context->timers, &call->slot, ARG_FUNCTION);
     if ((rc = twl_timer_start(timer_of(call), delay)) < 0) {
-        twl__release(L, KEY, call);
+        twl__release(L, &context->timers, &call->slot);
         return luaL_error(L, "%s", twl_error_message(rc));
     }
     return 1;
@@ -159,18 +184,7 @@ static int delayed_tostring(lua_State *L)
 /* getDelayedCalls(reactor) -> list of those pending */
 static int get_delayed_calls(lua_State *L)
 {
-    lua_settop(L, 0);
-    lua_newtable(L);
-    twl__push_live(L, KEY);
-    lua_Integer count = 0;
-    for (lua_pushnil(L); lua_next(L, 2);) {
-        struct delayed *call = lua_touserdata(L, -1);
-        if (twl_timer_active(timer_of(call)))
-            lua_rawseti(L, 1, ++count);
-        else
-            lua_pop(L, 1);
-    }
-    lua_settop(L, 1);
+    twl__push_anchored(L, &twl__context_of(L)->timers);
     return 1;
 }
 
@@ -191,7 +205,7 @@ void twl__open_timer(lua_State *L, twl_context *context)
         {NULL, NULL},
     };
 
-    twl__class_new(L, context, KEY, "twistlua.DelayedCall", methods,
+    twl__class_new(L, context, &context->timers, "twistlua.DelayedCall", methods,
                    metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);

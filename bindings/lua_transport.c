@@ -70,7 +70,13 @@ static void pause_producer(lua_State *L, struct twl__transport *transport)
         twl_stream_pending(twl__transport_stream(transport)) <= HIGH_WATER)
         return;
     transport->producer_paused = true;
-    call_producer_method(L, "pauseProducing");
+    lua_pushcfunction(L, twl__failure_handler);
+    lua_getiuservalue(L, 1, VALUE_PRODUCER);
+    lua_getfield(L, -1, "pauseProducing");
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 0, -3) != LUA_OK)
+        twl__transport_raised(L, transport);
+    lua_pop(L, 1); /* the handler */
 }
 
 static int transport_write(lua_State *L)
@@ -348,13 +354,7 @@ static int transport_fail(lua_State *L)
 /* live() -> list of the transports that exist */
 static int transport_live(lua_State *L)
 {
-    lua_Integer count = 0;
-
-    lua_settop(L, 0);
-    lua_newtable(L);
-    twl__push_live(L, twl__transport_key);
-    for (lua_pushnil(L); lua_next(L, 2);) lua_rawseti(L, 1, ++count);
-    lua_settop(L, 1);
+    twl__push_anchored(L, &twl__context_of(L)->transports);
     return 1;
 }
 
@@ -406,7 +406,7 @@ void twl__open_transport(lua_State *L, twl_context *context)
         {"adopt", transport_adopt},   {NULL, NULL},
     };
 
-    twl__class_new(L, context, twl__transport_key, "twistlua.transport", methods,
+    twl__class_new(L, context, &context->transports, "twistlua.transport", methods,
                    metamethods);
     twl__transport_events_open(L);
     lua_newtable(L);

@@ -3,10 +3,9 @@
  * User value 1 is the function, called with the watch, readable and writable. */
 #include "context.h"
 
-static const char KEY[2];
-
 struct watch {
     twl_context *context;
+    int slot;
 };
 
 struct ready {
@@ -22,9 +21,10 @@ static twl_watch *watch_of(struct watch *watch)
 static int call_ready(lua_State *L)
 {
     struct ready *ready = lua_touserdata(L, 1);
+    struct twl__class *watches = &ready->watch->context->watches;
 
-    twl__push_object(L, KEY, ready->watch);
-    if (ready->events == 0) twl__release(L, KEY, ready->watch);
+    twl__push_object(L, watches, ready->watch->slot);
+    if (ready->events == 0) twl__release(L, watches, &ready->watch->slot);
     lua_getiuservalue(L, -1, 1);
     lua_insert(L, -2);
     lua_pushboolean(L, ready->events & TWL_READ);
@@ -50,8 +50,10 @@ static int watch_new(lua_State *L)
 
     luaL_argcheck(L, fd >= 0 && fd <= INT32_MAX, 1, "not a file descriptor");
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    watch = twl__object_new(L, KEY, sizeof *watch + twl_watch_size(), 1);
+    watch = twl__object_new(L, &context->watches,
+                            sizeof *watch + twl_watch_size(), 1);
     watch->context = context;
+    watch->slot = 0;
     twl_watch_init(watch_of(watch), reactor, (int)fd, on_ready, watch);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, 1);
@@ -66,9 +68,9 @@ static int watch_set(lua_State *L)
                  (lua_toboolean(L, 3) ? TWL_WRITE : 0);
 
     if (events)
-        twl__anchor(L, KEY, watch, 1);
+        twl__anchor(L, &watch->context->watches, &watch->slot, 1);
     else
-        twl__release(L, KEY, watch);
+        twl__release(L, &watch->context->watches, &watch->slot);
     twl_watch_set(watch_of(watch), events);
     return 0;
 }
@@ -79,7 +81,8 @@ void twl__open_watch(lua_State *L, twl_context *context)
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
     static const luaL_Reg functions[] = {{"new", watch_new}, {NULL, NULL}};
 
-    twl__class_new(L, context, KEY, "twistlua.watch", methods, metamethods);
+    twl__class_new(L, context, &context->watches, "twistlua.watch", methods,
+                   metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "watch");

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * object.c -- classes of userdata, and the tables that anchor their active objects.
- * A class' key is the address of a two-byte constant: the first byte stands in the registry
- * for the metatable, the second for the live table. */
+ * object.c -- classes of userdata, and the tables that anchor their active objects. */
 #include "context.h"
 
-static const void *live_key(const void *key)
-{
-    return (const char *)key + 1;
-}
-
-void twl__class_new(lua_State *L, twl_context *context, const void *key,
+void twl__class_new(lua_State *L, twl_context *context, struct twl__class *class,
                     const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods)
 {
@@ -32,16 +25,17 @@ void twl__class_new(lua_State *L, twl_context *context, const void *key,
     lua_pushvalue(L, index);
     luaL_setfuncs(L, metamethods, 3);
     lua_settop(L, metatable);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, class);
     lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, live_key(key));
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &class->live);
 }
 
-void *twl__object_new(lua_State *L, const void *key, size_t size, int values)
+void *twl__object_new(lua_State *L, struct twl__class *class, size_t size,
+                      int values)
 {
     void *object = lua_newuserdatauv(L, size, values);
 
-    lua_rawgetp(L, LUA_REGISTRYINDEX, key);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, class);
     lua_setmetatable(L, -2);
     return object;
 }
@@ -60,31 +54,56 @@ void *twl__object_check(lua_State *L, int index)
     return NULL;
 }
 
-void twl__anchor(lua_State *L, const void *key, const void *object, int index)
+void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index)
 {
+    int place = class->free;
+
+    if (*slot) return;
     index = lua_absindex(L, index);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, live_key(key));
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+    if (place) {
+        lua_rawgeti(L, -1, place);
+        class->free = (int)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    } else {
+        place = class->count + 1;
+    }
     lua_pushvalue(L, index);
-    lua_rawsetp(L, -2, object);
+    lua_rawseti(L, -2, place); /* may raise: the count comes after it */
+    if (place > class->count) class->count = place;
     lua_pop(L, 1);
+    *slot = place;
 }
 
-void twl__release(lua_State *L, const void *key, const void *object)
+void twl__release(lua_State *L, struct twl__class *class, int *slot)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, live_key(key));
-    lua_pushnil(L);
-    lua_rawsetp(L, -2, object);
+    if (!*slot) return;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+    lua_pushinteger(L, class->free);
+    lua_rawseti(L, -2, *slot);
     lua_pop(L, 1);
+    class->free = *slot;
+    *slot = 0;
 }
 
-void twl__push_object(lua_State *L, const void *key, const void *object)
+void twl__push_object(lua_State *L, struct twl__class *class, int slot)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, live_key(key));
-    lua_rawgetp(L, -1, object);
-    lua_remove(L, -2);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+    lua_rawgeti(L, -1, slot);
+    lua_replace(L, -2);
 }
 
-void twl__push_live(lua_State *L, const void *key)
+void twl__push_anchored(lua_State *L, struct twl__class *class)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, live_key(key));
+    lua_Integer found = 0;
+
+    lua_newtable(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+    for (int slot = 1; slot <= class->count; slot++) {
+        if (lua_rawgeti(L, -1, slot) == LUA_TUSERDATA)
+            lua_rawseti(L, -3, ++found);
+        else
+            lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
 }

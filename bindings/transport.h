@@ -12,13 +12,12 @@ enum { VALUE_PROTOCOL = 1, VALUE_PRODUCER, VALUE_COUNT = VALUE_PRODUCER };
 
 struct twl__transport {
     twl_context *context;
+    int slot;
     bool half_close; /* the protocol has readConnectionLost */
     bool has_producer;
     bool streaming; /* it is a push producer */
     bool producer_paused;
 };
-
-extern const char twl__transport_key[2];
 
 static inline twl_stream *twl__transport_stream(struct twl__transport *transport)
 {
@@ -33,6 +32,10 @@ void twl__transport_push(lua_State *L, twl_context *context, int fd,
 /* Close the transport with the Failure at the top as the reason of connectionLost. May raise a
  * memory error. [-1, +0] */
 void twl__transport_fail(lua_State *L, struct twl__transport *transport);
+
+/* As above for a Failure that user code raised: it is logged as well, and nothing is raised.
+ * [-1, +0] */
+void twl__transport_raised(lua_State *L, struct twl__transport *transport);
 
 /* Have lost(transport, protocol, failure or nil, sentence, name, errno or nil), the function at
  * the top, called for every transport that ends. [-1, +0] */

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-const char twl__transport_key[2];
-
 static const char LOST_KEY, FAILURES_KEY;
 
 struct event {
@@ -20,7 +18,7 @@ struct event {
 /* Push a user value of the transport. [-0, +1] */
 static void push_value(lua_State *L, struct twl__transport *transport, int value)
 {
-    twl__push_object(L, twl__transport_key, transport);
+    twl__push_object(L, &transport->context->transports, transport->slot);
     lua_getiuservalue(L, -1, value);
     lua_remove(L, -2);
 }
@@ -72,11 +70,8 @@ static int keep_failure(lua_State *L)
     return 0;
 }
 
-/* The Failure at the top is why this connection ends. [-1, +0] */
-static void fail(struct twl__transport *transport)
+void twl__transport_raised(lua_State *L, struct twl__transport *transport)
 {
-    lua_State *L = transport->context->L;
-
     lua_pushcfunction(L, keep_failure);
     lua_pushlightuserdata(L, transport);
     lua_pushvalue(L, -3);
@@ -90,7 +85,7 @@ static void fail(struct twl__transport *transport)
 static void deliver(struct event *event, lua_CFunction body)
 {
     if (twl__try(event->transport->context, body, event) != LUA_OK)
-        fail(event->transport);
+        twl__transport_raised(event->transport->context->L, event->transport);
 }
 
 static void on_read(twl_stream *stream, const char *bytes, size_t length)
@@ -137,7 +132,7 @@ static int call_lost(lua_State *L)
     enum { LOST = 2, USERDATA, PROTOCOL, FAILURE };
 
     lua_rawgetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
-    twl__push_object(L, twl__transport_key, transport);
+    twl__push_object(L, &transport->context->transports, transport->slot);
     lua_getiuservalue(L, USERDATA, VALUE_PROTOCOL);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
     lua_rawgetp(L, FAILURE, transport);
@@ -148,7 +143,7 @@ static int call_lost(lua_State *L)
         lua_pushnil(L);
         lua_setiuservalue(L, USERDATA, value);
     }
-    twl__release(L, twl__transport_key, transport);
+    twl__release(L, &transport->context->transports, &transport->slot);
     if (lua_isnil(L, PROTOCOL)) return 0; /* refused before it had one */
     twl__push_error(L, event->reason);
     lua_remove(L, FAILURE + 1); /* its nil */
@@ -178,11 +173,11 @@ void twl__transport_push(lua_State *L, twl_context *context, int fd,
                          const twl_address *peer)
 {
     struct twl__transport *transport = twl__object_new(
-        L, twl__transport_key, sizeof *transport + twl_stream_size(), VALUE_COUNT);
+        L, &context->transports, sizeof *transport + twl_stream_size(), VALUE_COUNT);
 
     memset(transport, 0, sizeof *transport);
     transport->context = context;
-    twl__anchor(L, twl__transport_key, transport, -1);
+    twl__anchor(L, &context->transports, &transport->slot, -1);
     twl_stream_init(twl__transport_stream(transport), context->reactor, fd, peer, &EVENTS,
                     transport);
 }

@@ -22,6 +22,8 @@ struct twl__timers {
     struct twl__due *heap; /* 4-ary, ordered by (due, order) */
     size_t count, capacity;
     uint64_t order;     /* number of the next start: equal times run in it */
+    double now;         /* of the pass that runs: what is due by then, */
+    uint64_t limit;     /* and was started before it */
     ev_timer alarm;     /* rings when the first is due */
     double alarm_due;   /* what it is set to */
 };

@@ -162,22 +162,37 @@ double twl_timer_due(const twl_timer *timer)
     return timer->due;
 }
 
-/* Timers that a timer's function starts have a later order: they wait for the next turn. */
+/* Take the next timer of this pass out of the heap. Timers that a timer's function starts have
+ * a later order: they wait for the next turn. */
+static twl_timer *take_due(struct twl__timers *timers)
+{
+    if (timers->count == 0 || timers->heap[0].due > timers->now ||
+        timers->heap[0].order >= timers->limit)
+        return NULL;
+    twl_timer *timer = timers->heap[0].timer;
+    twl_timer_stop(timer);
+    return timer;
+}
+
+twl_timer *twl_timer_next(twl_reactor *reactor, twl_timer_fn fn)
+{
+    struct twl__timers *timers = &reactor->timers;
+
+    if (timers->count == 0 || timers->heap[0].timer->fn != fn) return NULL;
+    return take_due(timers);
+}
+
 static void run_due(struct ev_loop *loop, ev_timer *alarm, int events)
 {
     twl_reactor *reactor = alarm->data;
     struct twl__timers *timers = &reactor->timers;
-    double now = twl_reactor_seconds(reactor);
-    uint64_t limit = timers->order;
+    twl_timer *timer;
     (void)loop;
     (void)events;
 
-    while (timers->count > 0 && timers->heap[0].due <= now &&
-           timers->heap[0].order < limit) {
-        twl_timer *timer = timers->heap[0].timer;
-        twl_timer_stop(timer);
-        timer->fn(timer);
-    }
+    timers->now = twl_reactor_seconds(reactor);
+    timers->limit = timers->order;
+    while ((timer = take_due(timers))) timer->fn(timer);
 }
 
 void twl__timers_open(twl_reactor *reactor)

@@ -149,6 +149,11 @@ TWL_API void *twl_timer_context(const twl_timer *timer);
  * TWL_EINVAL (negative, infinite or NaN) or TWL_ENOMEM. */
 TWL_API int twl_timer_start(twl_timer *timer, double delay);
 
+/* Inside a timer's function only: take over the next timer that is due in this pass, if its
+ * function is [fn]; the caller does what the function would have done. NULL if there is none.
+ * A binding runs many calls in one protected frame so. */
+TWL_API twl_timer *twl_timer_next(twl_reactor *reactor, twl_timer_fn fn);
+
 /* As above, at the time [due] of twl_reactor_seconds(). */
 TWL_API int twl_timer_start_at(twl_timer *timer, double due);
 
@@ -284,7 +289,8 @@ TWL_API size_t twl_stream_pending(const twl_stream *stream);
  * is called later in this turn when the queue is empty now. */
 TWL_API void twl_stream_notify_drain(twl_stream *stream, bool wanted);
 
-/* While [held], twl_stream_close() waits even with an empty queue, and writing goes on. */
+/* While [held], twl_stream_close() and twl_stream_shutdown() wait even with an empty queue, and
+ * writing goes on. */
 TWL_API void twl_stream_hold(twl_stream *stream, bool held);
 
 /* Send our end when the queue is empty; reading goes on. */
@@ -305,8 +311,8 @@ TWL_API bool twl_stream_open(const twl_stream *stream);
 TWL_API bool twl_stream_closing(const twl_stream *stream);
 TWL_API bool twl_stream_reading(const twl_stream *stream);
 
-/* Our end's address, while the descriptor is open; the peer's, also afterwards unless it was a
- * long path. TWL_ECLOSED. */
+/* Our end's address and the peer's, also once closed. TWL_ECLOSED for the path of a UNIX socket
+ * that was too long to be kept. */
 TWL_API int twl_stream_local(const twl_stream *stream, twl_address *out);
 TWL_API int twl_stream_peer(const twl_stream *stream, twl_address *out);
 
