@@ -11,17 +11,17 @@ twl__lua_deferred *twl__deferred_at(lua_State *L, int index)
 {
     twl__lua_deferred *self = lua_touserdata(L, index);
 
-    /* No other userdata of this size has the address of our constant in that place. */
-    if (!self || lua_rawlen(L, index) != sizeof *self) return NULL;
+    /* No other userdata has the address of our constant in that place. */
+    if (!self || lua_rawlen(L, index) < sizeof *self) return NULL;
     return self->base.context == &CLASS_KEY ? self : NULL;
 }
 
 twl__lua_deferred *twl__deferred_make(lua_State *L, twl__deferreds *all,
-                                      int class, int values)
+                                      int class, size_t size, int values)
 {
-    twl__lua_deferred *self = lua_newuserdatauv(L, sizeof *self, values);
+    twl__lua_deferred *self = lua_newuserdatauv(L, size, values);
 
-    memset(self, 0, sizeof *self);
+    memset((char *)self + sizeof self->base, 0, size - sizeof self->base);
     twl_deferred_init(&self->base, &all->host, NULL, (void *)&CLASS_KEY);
     lua_pushvalue(L, class);
     lua_setmetatable(L, -2);
@@ -62,17 +62,16 @@ void twl__run_end(twl__deferreds *all, twl__run outer)
     all->litter = true; /* of the run that goes on now, for all we know */
 }
 
-void twl__deferred_settle(lua_State *L, int index, bool failure)
+void twl__deferred_settle(lua_State *L, twl__lua_deferred *self, int index,
+                          bool failure)
 {
-    twl__lua_deferred *self = lua_touserdata(L, index);
-
     lua_setiuservalue(L, index, TWL__RESULT);
     twl_deferred_settle(&self->base, failure ? twl__opaque_failure : twl__opaque);
 }
 
-void twl__deferred_fire(lua_State *L, int index, bool failure)
+void twl__deferred_fire(lua_State *L, twl__lua_deferred *self, int index,
+                        bool failure)
 {
-    twl__lua_deferred *self = lua_touserdata(L, index);
     twl__deferreds *all = TWL__ALL_OF(&self->base);
     twl__run outer;
 
@@ -157,9 +156,9 @@ static void host_drop(twl_deferred *d)
 static int host_wait(twl_deferred *outer, twl_deferred *inner)
 {
     twl__deferreds *all = TWL__ALL_OF(outer);
-    int rc = twl__stage_hold(all->L, -1, all->base);
+    int rc = twl__stage_hold(all->L, TWL__LUA_DEFERRED(inner), lua_gettop(all->L),
+                             TWL__LUA_DEFERRED(outer), all->base);
 
-    (void)inner;
     if (rc < 0) return rc;
     lua_setiuservalue(all->L, all->base, TWL__RESULT);
     return 0;
@@ -169,8 +168,7 @@ static void host_take(twl_deferred *outer, twl_deferred *inner)
 {
     twl__deferreds *all = TWL__ALL_OF(outer);
 
-    (void)inner;
-    twl__result_move(all->L, lua_gettop(all->L), all->base);
+    twl__result_move(all->L, TWL__LUA_DEFERRED(inner), lua_gettop(all->L), all->base);
 }
 
 /* Leaves [outer] at the top, for host_enter(). */
@@ -179,8 +177,9 @@ static void host_resume(twl_deferred *outer, twl_deferred *inner)
     twl__deferreds *all = TWL__ALL_OF(inner);
 
     lua_settop(all->L, all->base);
-    twl__stage_release(all->L, all->base, TWL__LUA_DEFERRED(outer));
-    twl__result_move(all->L, all->base, all->base + 1);
+    twl__stage_release(all->L, TWL__LUA_DEFERRED(inner), all->base,
+                       TWL__LUA_DEFERRED(outer));
+    twl__result_move(all->L, TWL__LUA_DEFERRED(inner), all->base, all->base + 1);
     all->litter = true;
 }
 
@@ -229,7 +228,8 @@ void twl__deferred_push_new(lua_State *L, twl_context *context)
     (void)context;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ALL_KEY);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &CLASS_KEY);
-    twl__deferred_make(L, lua_touserdata(L, -2), -2, TWL__VALUES);
+    twl__deferred_make(L, lua_touserdata(L, -2), -2, sizeof(twl__lua_deferred),
+                       TWL__VALUES);
     lua_replace(L, -3);
     lua_pop(L, 1);
 }
@@ -239,7 +239,7 @@ static void fire_from_c(lua_State *L, int index, bool failure)
     twl__lua_deferred *self = lua_touserdata(L, index);
 
     if (!self->base.called && lua_checkstack(L, LUA_MINSTACK)) {
-        twl__deferred_fire(L, lua_absindex(L, index), failure);
+        twl__deferred_fire(L, self, lua_absindex(L, index), failure);
         return;
     }
     twl_deferred_settle(&self->base, twl_nothing()); /* it may have one to ignore */

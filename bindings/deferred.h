@@ -70,10 +70,7 @@ typedef struct twl__lua_deferred {
     unsigned char held_at;   /* the slot of waiting_for that holds it; TWL__SLOTS: a node */
     unsigned char guarded;   /* TWL__RESULT is the guard of a failure */
     unsigned char told;      /* its failure was reported */
-    unsigned char task;      /* it is a coroutine's, which fires it */
-    unsigned char awaits;    /* ... by await, not by coroutine.yield */
-    unsigned char leashed;   /* it has a leash */
-    unsigned char cancelled; /* cancelled while its coroutine was running */
+    unsigned char task;      /* a twl__task: its coroutine fires it */
 } twl__lua_deferred;
 
 /* One a universe. A run uses the stack of [L]: at [base] is the Deferred whose stage runs, and
@@ -85,10 +82,12 @@ typedef struct twl__deferreds {
     int base;
     bool litter;
     bool debugging;
-    lua_State *resumed; /* the coroutine that a resume of ours runs, or NULL */
-    lua_State *driver;  /* where the Deferred of the running coroutine stands, or NULL, */
-    int driven;         /* and at which index */
-    bool hooked;        /* a coroutine has our hook, and had these: */
+    lua_State *resumed;  /* the coroutine that a resume of ours runs, or NULL */
+    lua_State *awaiting; /* the coroutine that has just yielded in await, or NULL */
+    enum twl__given { TWL__GIVEN_NOTHING, TWL__GIVEN_RESULT, TWL__GIVEN_FAILURE } given;
+    lua_State *driver;   /* where the task of the running coroutine stands, or NULL, */
+    int driven;          /* and at which index */
+    bool hooked;         /* a coroutine has our hook, and had these: */
     lua_Hook hook;
     int hook_mask;
     int hook_count;
@@ -112,20 +111,30 @@ typedef struct twl__run {
 /* The Deferred at [index], or NULL for any other value. */
 twl__lua_deferred *twl__deferred_at(lua_State *L, int index);
 
-/* A new Deferred with [values] user values, and its metatable at [class]. [-0, +1] May raise a
- * memory error. */
+/* A new Deferred, of [size] bytes with [values] user values, and its metatable at [class].
+ * [-0, +1] May raise a memory error. */
 twl__lua_deferred *twl__deferred_make(lua_State *L, twl__deferreds *all,
-                                      int class, int values);
+                                      int class, size_t size, int values);
+
+/* A stage begins: clear the stack down to all->base. */
+static inline lua_State *twl__stage_enter(twl__deferreds *all)
+{
+    if (all->litter) lua_settop(all->L, all->base);
+    all->litter = false;
+    return all->L;
+}
 
 /* Make ready to run the chain of the Deferred at [index], not from the top, on [L]; and be done with it, with the
  * stack as it was. Nothing in between may raise. */
 twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index);
 void twl__run_end(twl__deferreds *all, twl__run outer);
 
-/* Give the unfired Deferred at [index] the value at the top for a result, without running its
- * chain; and as well with running it. [-1, +0] */
-void twl__deferred_settle(lua_State *L, int index, bool failure);
-void twl__deferred_fire(lua_State *L, int index, bool failure);
+/* Give the unfired Deferred [self], which is at [index], the value at the top for a result,
+ * without running its chain; and as well with running it. [-1, +0] */
+void twl__deferred_settle(lua_State *L, twl__lua_deferred *self, int index,
+                          bool failure);
+void twl__deferred_fire(lua_State *L, twl__lua_deferred *self, int index,
+                        bool failure);
 
 /* Cancel the Deferred at [index]. Returns false with the canceller's error at the top, if it
  * raised one. [-0, +(0|1)] */
@@ -145,26 +154,29 @@ void twl__result_push(lua_State *L, int index);
 /* As above, for one that is about to get another result: without its guard. */
 void twl__result_release(lua_State *L, int index);
 
-/* Take the result out of the ready Deferred at [index]. Returns whether it is a failure.
- * Never raises. [-0, +1] */
-bool twl__result_take(lua_State *L, int index);
+/* Take the result out of the ready Deferred [self], which is at [index]. Returns whether it is a
+ * failure. Never raises. [-0, +1] */
+bool twl__result_take(lua_State *L, twl__lua_deferred *self, int index);
 
-/* Make the result of the Deferred at [from] that of the one at [to]. [-0, +0] */
-void twl__result_move(lua_State *L, int from, int to);
+/* Make the result of the Deferred [self], which is at [from], that of the one at [to]. */
+void twl__result_move(lua_State *L, twl__lua_deferred *self, int from, int to);
 
 /* Add a stage to the Deferred at 1, which is left alone on the stack; return 1. The function is
- * at 2 and its arguments follow; or the callback, the errback (either may be nil), and the
+ * at 2 and its [count] arguments follow; or the callback, the errback (either may be nil), and the
  * arguments of both are at the top; or the Deferred to chain to is at 2. */
 enum twl__when { TWL__ON_RESULT = 1, TWL__ON_FAILURE = 2, TWL__ON_BOTH = 3 };
-int twl__stage_add(lua_State *L, twl__lua_deferred *self, enum twl__when when);
+int twl__stage_add(lua_State *L, twl__lua_deferred *self, enum twl__when when,
+                   int count);
 int twl__stage_add_pair(lua_State *L, twl__lua_deferred *self, int callbacks,
                         int errbacks);
 int twl__stage_add_chain(lua_State *L, twl__lua_deferred *self);
 
-/* Have the Deferred at [waiter] kept by the one at [index] as long as it waits for it; and push
+/* Have [waiter] kept by the Deferred [self], at [index], as long as it waits for it; and push
  * it, no more kept. The first may return TWL_ENOMEM; neither raises. [-0, +0], [-0, +1] */
-int twl__stage_hold(lua_State *L, int index, int waiter);
-void twl__stage_release(lua_State *L, int index, const twl__lua_deferred *waiter);
+int twl__stage_hold(lua_State *L, twl__lua_deferred *self, int index,
+                    twl__lua_deferred *waiter, int waiter_index);
+void twl__stage_release(lua_State *L, twl__lua_deferred *self, int index,
+                        const twl__lua_deferred *waiter);
 
 /* ---- What is told of a Deferred (unhandled.c) -------------------------------------------------- */
 

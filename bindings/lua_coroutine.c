@@ -14,12 +14,13 @@ static int raise_failure(lua_State *L)
 
 static int after_resume(lua_State *L, int status, lua_KContext context)
 {
-    const void *mark = lua_touserdata(L, -1);
+    twl__deferreds *all = twl__deferreds_of(L);
+    enum twl__given given = all->given;
 
     (void)status, (void)context;
-    lua_pop(L, 1);
-    if (mark == TWL__RESULT_MARK) return 1;
-    if (mark == TWL__FAILURE_MARK) return raise_failure(L);
+    all->given = TWL__GIVEN_NOTHING;
+    if (given == TWL__GIVEN_RESULT) return 1;
+    if (given == TWL__GIVEN_FAILURE) return raise_failure(L);
     return luaL_error(L, "a coroutine that waits in await was resumed by hand");
 }
 
@@ -35,14 +36,10 @@ static int refuse(lua_State *L)
 /* Make the coroutine [L], which nobody drives, a task that waits for the Deferred at 1. */
 static int adopt_self(lua_State *L, twl__deferreds *all)
 {
-    twl__lua_deferred *task;
-
     lua_pushthread(L);
     twl__task_push(L, all, 2);
-    task = lua_touserdata(L, 3);
-    task->awaits = 1;
     lua_pushvalue(L, 1);
-    if (twl__task_await(L, all, 3) < 0) return luaL_error(L, "not enough memory");
+    if (twl__task_await(L, 3) < 0) return luaL_error(L, "not enough memory");
     return lua_yieldk(L, 0, 0, after_resume);
 }
 
@@ -66,7 +63,7 @@ static int await(lua_State *L)
     all = TWL__ALL_OF(&self->base);
     lua_settop(L, 1);
     if (twl_deferred_ready(&self->base)) {
-        if (!twl__result_take(L, 1)) return 1;
+        if (!twl__result_take(L, self, 1)) return 1;
         note_origin(L, all);
         return raise_failure(L);
     }
@@ -74,8 +71,8 @@ static int await(lua_State *L)
     if (all->resumed != L)
         return luaL_error(L, "await in a coroutine that was resumed by a coroutine.resume or "
                              "coroutine.wrap taken before twistlua.defer was loaded");
-    lua_pushlightuserdata(L, TWL__AWAIT);
-    return lua_yieldk(L, 2, 0, after_resume);
+    all->awaiting = L;
+    return lua_yieldk(L, 1, 0, after_resume);
 }
 
 /* ---- coroutine.resume and coroutine.wrap ------------------------------------------------------ */
@@ -91,17 +88,12 @@ static lua_State *coroutine_of(lua_State *L, bool wrapped)
  * its own, and its resumer goes on. */
 static int adopt(lua_State *L, twl__deferreds *all, lua_State *co, bool wrapped)
 {
-    twl__lua_deferred *task;
-
     lua_settop(L, 0);
     lua_pushthread(co);
     lua_xmove(co, L, 1);
     twl__task_push(L, all, 1);
-    task = lua_touserdata(L, 2);
-    task->awaits = 1;
-    lua_pop(co, 1);
     lua_xmove(co, L, 1);
-    if (twl__task_await(L, all, 2) < 0) return luaL_error(L, "not enough memory");
+    if (twl__task_await(L, 2) < 0) return luaL_error(L, "not enough memory");
     lua_pushboolean(L, 1);
     return wrapped ? 0 : 1;
 }
@@ -139,10 +131,12 @@ static int resume_with(lua_State *L, int count, bool wrapped)
     status = lua_resume(co, L, count, &results);
     all->resumed = resumed;
     if (status != LUA_OK && status != LUA_YIELD) return propagate(L, co, wrapped);
-    if (status == LUA_YIELD && results == 2 && lua_touserdata(co, -1) == TWL__AWAIT) {
+    if (all->awaiting == co) {
+        all->awaiting = NULL;
         if (resumed != L || !lua_isyieldable(L)) return adopt(L, all, co, wrapped);
-        lua_xmove(co, L, 2);
-        return lua_yieldk(L, 2, wrapped, pass_on);
+        all->awaiting = L;
+        lua_xmove(co, L, 1);
+        return lua_yieldk(L, 1, wrapped, pass_on);
     }
     if (!lua_checkstack(L, results + 1)) {
         lua_pop(co, results);
@@ -157,7 +151,7 @@ static int resume_with(lua_State *L, int count, bool wrapped)
 static int pass_on(lua_State *L, int status, lua_KContext wrapped)
 {
     (void)status;
-    return resume_with(L, 2, wrapped);
+    return resume_with(L, 1, wrapped);
 }
 
 static int co_resume(lua_State *L)

@@ -17,7 +17,7 @@ static twl__lua_deferred *check(lua_State *L, int index)
 
 static void check_function(lua_State *L, int index)
 {
-    if (lua_isfunction(L, index)) return;
+    if (lua_type(L, index) == LUA_TFUNCTION) return;
     if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
         luaL_typeerror(L, index, "function");
     lua_pop(L, 1);
@@ -28,10 +28,11 @@ static void check_function(lua_State *L, int index)
 static int add_function(lua_State *L, enum twl__when when)
 {
     twl__lua_deferred *self = check(L, 1);
+    int top = lua_gettop(L);
 
     check_function(L, 2);
-    luaL_argcheck(L, lua_gettop(L) < ARGUMENTS_MAX, ARGUMENTS_MAX, "too many arguments");
-    return twl__stage_add(L, self, when);
+    luaL_argcheck(L, top < ARGUMENTS_MAX, ARGUMENTS_MAX, "too many arguments");
+    return twl__stage_add(L, self, when, top - 2);
 }
 
 static int add_callback(lua_State *L)
@@ -129,7 +130,7 @@ static int fire(lua_State *L, twl__lua_deferred *self, bool failure)
         return 0; /* the one late result, which it ignores */
     }
     if (TWL__ALL_OF(&self->base)->debugging) twl__trace_keep(L, 1, "fired");
-    twl__deferred_fire(L, 1, failure);
+    twl__deferred_fire(L, self, 1, failure);
     return 0;
 }
 
@@ -188,24 +189,40 @@ static int cancel(lua_State *L)
 
 /* ---- Fields and text ------------------------------------------------------------------------------ */
 
+/* What stands for a field in the table of methods. */
+enum field { CALLED, PAUSED, RESULT, FIELDS };
+
+static const char fields[FIELDS];
+
 /* The fourth upvalue is the table of methods. */
 static int get(lua_State *L)
 {
     const twl__lua_deferred *self;
-    const char *name;
+    const char *field;
 
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(4)) != LUA_TNIL) return 1;
+    if (lua_rawget(L, lua_upvalueindex(4)) != LUA_TLIGHTUSERDATA) return 1;
+    field = lua_touserdata(L, -1);
     self = check(L, 1);
-    name = lua_tostring(L, 2);
-    if (!name) return 1;
-    if (strcmp(name, "called") == 0)
-        lua_pushboolean(L, self->base.called);
-    else if (strcmp(name, "paused") == 0)
-        lua_pushboolean(L, self->base.pauses > 0);
-    else if (strcmp(name, "result") == 0 && self->base.called)
-        twl__result_push(L, 1);
+    switch (field - fields) {
+    case CALLED: lua_pushboolean(L, self->base.called); break;
+    case PAUSED: lua_pushboolean(L, self->base.pauses > 0); break;
+    default:
+        if (self->base.called)
+            twl__result_push(L, 1);
+        else
+            lua_pushnil(L);
+    }
     return 1;
+}
+
+static void set_fields(lua_State *L, int table)
+{
+    static const char *const names[] = {"called", "paused", "result"};
+
+    for (int i = 0; i < FIELDS; i++) {
+        lua_pushlightuserdata(L, (void *)&fields[i]);
+        lua_setfield(L, table, names[i]);
+    }
 }
 
 static int to_string(lua_State *L)
@@ -236,6 +253,12 @@ static int to_string(lua_State *L)
 
 /* ---- Functions --------------------------------------------------------------------------------------- */
 
+static twl__lua_deferred *make(lua_State *L)
+{
+    return twl__deferred_make(L, twl__deferreds_of(L), lua_upvalueindex(2),
+                              sizeof(twl__lua_deferred), TWL__VALUES);
+}
+
 /* Deferred(canceller) */
 static int new(lua_State *L)
 {
@@ -243,7 +266,7 @@ static int new(lua_State *L)
     twl__lua_deferred *self;
 
     if (canceller) check_function(L, 1);
-    self = twl__deferred_make(L, twl__deferreds_of(L), lua_upvalueindex(2), TWL__VALUES);
+    self = make(L);
     if (!canceller) return 1;
     self->base.cancel = twl__deferred_ask_canceller;
     lua_pushvalue(L, 1);
@@ -255,7 +278,7 @@ static int new(lua_State *L)
 static void make_below(lua_State *L)
 {
     lua_settop(L, 1);
-    twl__deferred_make(L, twl__deferreds_of(L), lua_upvalueindex(2), TWL__VALUES);
+    make(L);
     lua_insert(L, 1);
 }
 
@@ -353,6 +376,7 @@ int twl__open_deferred(lua_State *L, twl_context *context)
     twl__deferreds_set_class(L);
     lua_newtable(L);
     register_all(L, all, methods, class, 0);
+    set_fields(L, table);
     lua_pushvalue(L, class);
     register_all(L, all, metamethods, class, table);
     lua_newtable(L);

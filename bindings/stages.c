@@ -84,20 +84,17 @@ void twl__result_release(lua_State *L, int index)
     release_result(L, index, lua_touserdata(L, index));
 }
 
-bool twl__result_take(lua_State *L, int index)
+bool twl__result_take(lua_State *L, twl__lua_deferred *self, int index)
 {
-    twl__lua_deferred *self = lua_touserdata(L, index);
-
-    index = lua_absindex(L, index);
     release_result(L, index, self);
     lua_pushnil(L);
     lua_setiuservalue(L, index, TWL__RESULT);
     return twl_deferred_take(&self->base).kind == TWL_FAILURE;
 }
 
-void twl__result_move(lua_State *L, int from, int to)
+void twl__result_move(lua_State *L, twl__lua_deferred *self, int from, int to)
 {
-    release_result(L, from, lua_touserdata(L, from));
+    release_result(L, from, self);
     lua_setiuservalue(L, to, TWL__RESULT);
     lua_pushnil(L);
     lua_setiuservalue(L, from, TWL__RESULT);
@@ -127,18 +124,10 @@ static void set_result(lua_State *L, twl__deferreds *all, int status, twl_value 
     lua_setiuservalue(L, all->base, TWL__RESULT);
 }
 
-/* A stage begins. */
-static lua_State *enter(twl__deferreds *all)
-{
-    if (all->litter) lua_settop(all->L, all->base);
-    all->litter = false;
-    return all->L;
-}
-
 static void run_slot(twl_deferred *d, uintptr_t slot, twl_value *result, int when)
 {
     twl__deferreds *all = TWL__ALL_OF(d);
-    lua_State *L = enter(all);
+    lua_State *L = twl__stage_enter(all);
     int base = all->base, value = TWL__SLOT_1 + (int)slot;
     int outcome = result->kind == TWL_FAILURE ? TWL__ON_FAILURE : TWL__ON_RESULT;
     bool wanted = when & outcome;
@@ -217,7 +206,7 @@ static void take_node(lua_State *L, int index)
 static void run_node(twl_deferred *d, void *context, twl_value *result)
 {
     twl__deferreds *all = TWL__ALL_OF(d);
-    lua_State *L = enter(all);
+    lua_State *L = twl__stage_enter(all);
     struct node *node = context;
     bool failed = result->kind == TWL_FAILURE;
     int count = failed ? node->errback_count : node->callback_count;
@@ -249,14 +238,13 @@ static int free_slot(const twl__lua_deferred *self)
     return slot;
 }
 
-/* Add the stage to the Deferred at 1, which is then alone on the stack. */
+/* Add the stage to the Deferred at 1, which is alone on the stack. */
 static int add(lua_State *L, twl__lua_deferred *self, twl_stage *stage,
                twl_stage_fn run, void *context)
 {
     twl__deferreds *all = TWL__ALL_OF(&self->base);
     twl__run outer;
 
-    lua_settop(L, 1);
     if (!self->base.called || self->base.running) {
         twl_deferred_add(&self->base, stage, run, context);
         return 1;
@@ -271,13 +259,15 @@ static int add_node(lua_State *L, twl__lua_deferred *self, struct node *node,
                     twl_stage_fn run)
 {
     append_node(L, 1);
+    lua_settop(L, 1);
     return add(L, self, &node->stage, run, node);
 }
 
-int twl__stage_add(lua_State *L, twl__lua_deferred *self, enum twl__when when)
+int twl__stage_add(lua_State *L, twl__lua_deferred *self, enum twl__when when,
+                   int count)
 {
     static const twl_stage_fn run[] = {NULL, run_callback, run_errback, run_both};
-    int count = lua_gettop(L) - 2, slot = free_slot(self);
+    int slot = free_slot(self);
     struct node *node;
 
     if (count == 0 && slot < TWL__SLOTS) {
@@ -318,7 +308,7 @@ int twl__stage_add_pair(lua_State *L, twl__lua_deferred *self, int callbacks,
 static void run_chain(twl_deferred *d, void *context, twl_value *result)
 {
     twl__deferreds *all = TWL__ALL_OF(d);
-    lua_State *L = enter(all);
+    lua_State *L = twl__stage_enter(all);
     twl__lua_deferred *next;
     bool failed = result->kind == TWL_FAILURE;
     int rc;
@@ -334,7 +324,7 @@ static void run_chain(twl_deferred *d, void *context, twl_value *result)
         return;
     }
     release_result(L, all->base, TWL__LUA_DEFERRED(d));
-    twl__deferred_settle(L, lua_gettop(L) - 1, failed);
+    twl__deferred_settle(L, next, lua_gettop(L) - 1, failed);
     *result = (twl_value){.kind = TWL_SETTLED, .as.deferred = &next->base};
 }
 
@@ -359,38 +349,36 @@ static int append_waiter(lua_State *L)
     return 0;
 }
 
-int twl__stage_hold(lua_State *L, int index, int waiter)
+int twl__stage_hold(lua_State *L, twl__lua_deferred *self, int index,
+                    twl__lua_deferred *waiter, int waiter_index)
 {
-    twl__lua_deferred *self = lua_touserdata(L, index);
-    twl__lua_deferred *other = lua_touserdata(L, waiter);
     int slot = free_slot(self);
 
-    index = lua_absindex(L, index);
     if (slot < TWL__SLOTS) {
-        lua_pushvalue(L, waiter);
+        lua_pushvalue(L, waiter_index);
         lua_setiuservalue(L, index, TWL__SLOT_1 + slot);
         self->used |= (unsigned char)(1u << slot);
     } else {
-        waiter = lua_absindex(L, waiter);
         lua_pushcfunction(L, append_waiter);
         lua_pushvalue(L, index);
-        lua_pushvalue(L, waiter);
+        lua_pushvalue(L, waiter_index);
         if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
             lua_pop(L, 1);
             return TWL_ENOMEM;
         }
     }
-    other->held_at = (unsigned char)slot;
+    waiter->held_at = (unsigned char)slot;
     return 0;
 }
 
-void twl__stage_release(lua_State *L, int index, const twl__lua_deferred *waiter)
+void twl__stage_release(lua_State *L, twl__lua_deferred *self, int index,
+                        const twl__lua_deferred *waiter)
 {
-    twl__lua_deferred *self = lua_touserdata(L, index);
+    int slot = waiter->held_at;
 
-    if (waiter->held_at < TWL__SLOTS) {
-        self->used &= (unsigned char)~(1u << waiter->held_at);
-        take_value(L, index, TWL__SLOT_1 + waiter->held_at);
+    if (slot < TWL__SLOTS) {
+        self->used &= (unsigned char)~(1u << slot);
+        take_value(L, index, TWL__SLOT_1 + slot);
         return;
     }
     take_node(L, index);

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT
+ * task.c -- runs a coroutine until it waits or ends, and makes its end the task's result. */
+#include "task.h"
+
+static const char LEASH_KEY, WAITING_KEY, RETURN_KEY, HOOKED_KEY;
+
+enum outcome { WAITS, RETURNED, FAILED };
+
+/* A task at [index] of its driver's stack. */
+struct task {
+    twl__task *self;
+    int index;
+};
+
+#define TASK(d) ((twl__task *)(void *)(d))
+#define ALL_OF(self) TWL__ALL_OF(&(self)->base.base)
+
+/* ---- Making ------------------------------------------------------------------------------- */
+
+static int cancel_running(twl_deferred *d)
+{
+    TASK(d)->cancelled = true;
+    return 1; /* its coroutine goes on and fires it in the end */
+}
+
+void twl__task_push(lua_State *L, twl__deferreds *all, int thread)
+{
+    twl__task *task = TASK(twl__deferred_make(
+        L, all, lua_upvalueindex(2), sizeof *task, TWL__TASK_VALUES));
+
+    task->base.task = 1;
+    task->base.base.cancel = cancel_running;
+    task->thread = lua_tothread(L, thread);
+    lua_pushvalue(L, thread);
+    lua_setiuservalue(L, -2, TWL__RESULT);
+}
+
+int twl__close_thread(lua_State *co, lua_State *from)
+{
+#if LUA_VERSION_RELEASE_NUM >= 50406
+    return lua_closethread(co, from);
+#else
+    (void)from;
+    return lua_resetthread(co);
+#endif
+}
+
+/* ---- Tasks that are never resumed --------------------------------------------------------- */
+
+/* The leash of a task is collected with it. It is then missing from the table of the waiting,
+ * which is weak, unless the universe is being closed: then there is nothing to report. */
+static int leash_gc(lua_State *L)
+{
+    lua_State *thread;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
+    lua_getiuservalue(L, 1, 1);
+    thread = lua_tothread(L, -1);
+    if (!thread || lua_rawgetp(L, 2, lua_touserdata(L, 1)) != LUA_TNIL) return 0;
+    lua_pushliteral(L, "the coroutine waited for a Deferred that nobody can fire any more");
+    twl__failure_capture(L, thread, 0);
+    twl__report_later(twl__context_of(L), L, "A coroutine will never be resumed");
+    return 0;
+}
+
+/* make_leash(task) */
+static int make_leash(lua_State *L)
+{
+    twl__task *task = lua_touserdata(L, 1);
+    void *leash = lua_newuserdatauv(L, 0, 1);
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &LEASH_KEY);
+    lua_setmetatable(L, -2);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, leash);
+    lua_pop(L, 1);
+    lua_getiuservalue(L, 1, TWL__RESULT);
+    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, 1, TWL__LEASH);
+    task->leashed = true;
+    return 0;
+}
+
+/* Returns false without memory for it. */
+static bool put_on_leash(lua_State *L, int task)
+{
+    lua_pushcfunction(L, make_leash);
+    lua_pushvalue(L, task);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+static void take_off_leash(lua_State *L, struct task task)
+{
+    if (!task.self->leashed) return;
+    lua_getiuservalue(L, task.index, TWL__LEASH);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 1);
+    task.self->leashed = false;
+}
+
+/* ---- Handing values to the coroutine ------------------------------------------------------- */
+
+/* Runs as coroutine.yield returns a Failure: makes that yield raise. */
+static void raise_at_yield(lua_State *L, lua_Debug *ar)
+{
+    twl__deferreds *all;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &HOOKED_KEY);
+    all = lua_touserdata(L, -1);
+    all->hooked = false;
+    lua_sethook(L, all->hook, all->hook_mask, all->hook_count);
+    lua_getinfo(L, "r", ar);
+    lua_getlocal(L, ar, ar->ftransfer);
+    twl__failure_value(L, -1);
+    lua_error(L);
+}
+
+static void hook_yield(twl__deferreds *all, lua_State *co)
+{
+    all->hooked = true;
+    all->hook = lua_gethook(co);
+    all->hook_mask = lua_gethookmask(co);
+    all->hook_count = lua_gethookcount(co);
+    lua_sethook(co, raise_at_yield, LUA_MASKRET, 0);
+}
+
+/* Hand the value at the top of [L] to the coroutine, which awaited it or just yielded the
+ * Deferred, to be resumed with. [-1, +0] */
+static void give(lua_State *L, struct task task, bool failed)
+{
+    twl__deferreds *all = ALL_OF(task.self);
+    lua_State *co = task.self->thread;
+
+    if (failed) { /* for the trace, should it raise the same error */
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, task.index, TWL__AWAITED);
+    }
+    lua_xmove(L, co, 1);
+    if (task.self->awaits)
+        all->given = failed ? TWL__GIVEN_FAILURE : TWL__GIVEN_RESULT;
+    else if (failed)
+        hook_yield(all, co);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+static enum outcome drive(lua_State *L, struct task task, int count);
+
+/* The awaited Deferred at all->base has a result: go on with the task that waited for it. */
+static void go_on(twl_deferred *d, void *waiter, twl_value *result)
+{
+    twl__deferreds *all = TWL__ALL_OF(d);
+    lua_State *L = twl__stage_enter(all);
+    struct task task = {waiter, all->base + 1};
+    enum outcome outcome;
+    bool failed;
+
+    twl__stage_release(L, TWL__LUA_DEFERRED(d), all->base, waiter);
+    failed = twl__result_take(L, TWL__LUA_DEFERRED(d), all->base);
+    *result = twl__opaque; /* nil, as taking left it */
+    if (task.self->thread) {
+        give(L, task, failed);
+        outcome = drive(L, task, 1);
+    } else { /* it returned this Deferred */
+        outcome = failed ? FAILED : RETURNED;
+    }
+    all->litter = true;
+    if (outcome == WAITS) return;
+    twl__deferred_settle(L, waiter, task.index, outcome == FAILED);
+    lua_settop(L, task.index);
+    *result = (twl_value){.kind = TWL_SETTLED, .hosted = true, .as.deferred = waiter};
+}
+
+/* The task was cancelled while its coroutine ran; now that it waits, for the Deferred at the
+ * top, that can be done. */
+static void cancel_late(lua_State *L, twl__task *task)
+{
+    task->cancelled = false;
+    if (!task->base.base.waiting_for || twl__deferred_cancel(L, lua_gettop(L))) return;
+    twl__failure_ensure(L);
+    twl__report(ALL_OF(task)->context, L, "Error in the canceller of an awaited Deferred");
+}
+
+static int await(lua_State *L, struct task task, twl__lua_deferred *other, int awaited)
+{
+    twl__lua_deferred *self = &task.self->base;
+    twl__run outer;
+
+    if (!task.self->leashed && !put_on_leash(L, task.index)) return TWL_ENOMEM;
+    if (twl__stage_hold(L, other, awaited, self, task.index) < 0) return TWL_ENOMEM;
+    lua_pushvalue(L, awaited);
+    lua_setiuservalue(L, task.index, TWL__AWAITED);
+    if (!other->base.called || other->base.running) {
+        twl_deferred_await(&self->base, &other->base, go_on);
+    } else {
+        outer = twl__run_begin(ALL_OF(task.self), L, awaited);
+        twl_deferred_await(&self->base, &other->base, go_on);
+        twl__run_end(ALL_OF(task.self), outer);
+    }
+    if (task.self->cancelled) cancel_late(L, task.self);
+    return 0;
+}
+
+int twl__task_await(lua_State *L, int index)
+{
+    struct task task = {lua_touserdata(L, index), index};
+
+    task.self->awaits = true;
+    return await(L, task, lua_touserdata(L, -1), lua_gettop(L));
+}
+
+/* What the task waits for is at the top. Returns FAILED or RETURNED with its result in its
+ * place, if it is ready or there is no memory to wait. [-1, +(0|1)] */
+static enum outcome wait_or_take(lua_State *L, struct task task)
+{
+    twl__lua_deferred *other = lua_touserdata(L, -1);
+    int top = lua_gettop(L), rc;
+    enum outcome outcome = FAILED;
+
+    if (twl_deferred_ready(&other->base)) {
+        outcome = twl__result_take(L, other, top) ? FAILED : RETURNED;
+    } else {
+        rc = await(L, task, other, top);
+        if (rc == 0) {
+            lua_settop(L, top - 1);
+            return WAITS;
+        }
+        twl__failure_of_code(L, rc);
+    }
+    lua_replace(L, top);
+    return outcome;
+}
+
+/* The coroutine yielded the [count] values at its top. Returns the number of values there to
+ * resume it with, or -1 where the task waits. */
+static int answer(lua_State *L, struct task task, int count)
+{
+    lua_State *co = task.self->thread;
+    twl__deferreds *all = ALL_OF(task.self);
+    enum outcome outcome;
+
+    task.self->awaits = all->awaiting == co;
+    all->awaiting = NULL;
+    if (!task.self->awaits) {
+        if (count == 0 || !twl__deferred_at(co, -count)) return count; /* it bounces */
+        lua_pop(co, count - 1);
+    }
+    lua_xmove(co, L, 1);
+    outcome = wait_or_take(L, task);
+    if (outcome == WAITS) return -1;
+    give(L, task, outcome == FAILED);
+    return 1;
+}
+
+/* ---- Ending ------------------------------------------------------------------------------------ */
+
+/* The coroutine returned the [count] values at its top. If the first is a Deferred, the task
+ * passes its outcome on. [-0, +(0|1)] */
+static enum outcome returned(lua_State *L, struct task task, int count)
+{
+    lua_State *co = task.self->thread;
+
+    if (count == 0) lua_pushnil(co);
+    if (count > 1) lua_pop(co, count - 1);
+    lua_xmove(co, L, 1);
+    task.self->thread = NULL;
+    lua_pushnil(L);
+    lua_setiuservalue(L, task.index, TWL__RESULT);
+    if (twl__deferred_at(L, -1)) return wait_or_take(L, task);
+    return twl__is_failure(L, NULL, -1) ? FAILED : RETURNED;
+}
+
+/* capture(thread, value): a Failure with the frames of a coroutine that raised [value]. */
+static int capture(lua_State *L)
+{
+    twl__failure_capture(L, lua_tothread(L, 1), 0);
+    return 1;
+}
+
+/* Push a Failure of the error at the top of [co]. [-0, +1] */
+static void push_failure(lua_State *L, int task, lua_State *co)
+{
+    lua_pushcfunction(L, capture);
+    lua_pushthread(co);
+    lua_pushvalue(co, -2);
+    lua_xmove(co, L, 2);
+    if (twl__is_failure(L, NULL, -1)) {
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pcall(L, 2, 1, 0);
+    twl__failure_ensure(L);
+    lua_getiuservalue(L, task, TWL__AWAITED);
+    if (twl__is_failure(L, NULL, -1))
+        twl__failure_set_origin(L, -2);
+    else
+        lua_pop(L, 1);
+}
+
+void twl__task_push_return(lua_State *L)
+{
+    lua_newuserdatauv(L, 0, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &RETURN_KEY);
+    lua_setmetatable(L, -2);
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, 1);
+}
+
+/* Push the value of returnValue(value), if that is what is at the top of [co]. [-0, +(0|1)] */
+static bool push_returned(lua_State *L, lua_State *co)
+{
+    bool is;
+
+    if (lua_type(co, -1) != LUA_TUSERDATA || !lua_getmetatable(co, -1)) return false;
+    lua_rawgetp(co, LUA_REGISTRYINDEX, &RETURN_KEY);
+    is = lua_rawequal(co, -1, -2);
+    lua_pop(co, 2);
+    if (!is) return false;
+    lua_getiuservalue(co, -1, 1);
+    lua_xmove(co, L, 1);
+    return true;
+}
+
+/* The coroutine raised the error at its top. Its variables are closed after its frames have been
+ * noted; if one of them raises, that is the error. [-0, +1] */
+static enum outcome raised(lua_State *L, struct task task)
+{
+    lua_State *co = task.self->thread;
+    enum outcome outcome = RETURNED;
+
+    if (!push_returned(L, co)) {
+        outcome = FAILED;
+        push_failure(L, task.index, co);
+    }
+    lua_pushvalue(co, -1);
+    lua_xmove(co, L, 1);
+    twl__close_thread(co, L);
+    lua_pushvalue(co, -1);
+    lua_xmove(co, L, 1);
+    if (lua_rawequal(L, -1, -2)) {
+        lua_pop(L, 2);
+        return outcome;
+    }
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    twl__failure_ensure(L);
+    return FAILED;
+}
+
+/* ---- Driving ------------------------------------------------------------------------------------- */
+
+static int resume(lua_State *L, struct task task, int count, int *results)
+{
+    twl__deferreds *all = ALL_OF(task.self);
+    lua_State *co = task.self->thread, *resumed = all->resumed, *driver = all->driver;
+    int driven = all->driven, status;
+
+    all->resumed = co;
+    all->driver = L;
+    all->driven = task.index;
+    status = lua_resume(co, L, count, results);
+    all->resumed = resumed;
+    all->driver = driver;
+    all->driven = driven;
+    if (all->hooked) { /* it was not even resumed */
+        all->hooked = false;
+        lua_sethook(co, all->hook, all->hook_mask, all->hook_count);
+    }
+    return status;
+}
+
+/* Run the coroutine of the task with the [count] values at its top, until it waits, or has
+ * ended with the value or Failure that is then at the top of [L]. [-0, +(0|1)] */
+static enum outcome drive(lua_State *L, struct task task, int count)
+{
+    enum outcome outcome;
+    int status;
+
+    while (count >= 0) {
+        status = resume(L, task, count, &count);
+        if (status == LUA_YIELD) {
+            count = answer(L, task, count);
+            continue;
+        }
+        take_off_leash(L, task);
+        outcome = status == LUA_OK ? returned(L, task, count) : raised(L, task);
+        if (outcome == WAITS) return WAITS;
+        lua_pushnil(L); /* the trace does not need it any more */
+        lua_setiuservalue(L, task.index, TWL__AWAITED);
+        return outcome;
+    }
+    return WAITS;
+}
+
+void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count)
+{
+    enum outcome outcome;
+    struct task task;
+
+    twl__task_push(L, all, thread);
+    task.index = lua_gettop(L);
+    task.self = lua_touserdata(L, task.index);
+    outcome = drive(L, task, count);
+    if (outcome != WAITS) twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
+}
+
+/* ---- Opening --------------------------------------------------------------------------------------- */
+
+void twl__task_open(lua_State *L, twl__deferreds *all)
+{
+    lua_pushlightuserdata(L, all);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &HOOKED_KEY);
+
+    lua_createtable(L, 0, 1);
+    lua_pushlightuserdata(L, all->context);
+    lua_pushcclosure(L, leash_gc, 1);
+    lua_setfield(L, -2, "__gc");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &LEASH_KEY);
+
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "returnValue outside a function made by defer.inlineCallbacks");
+    lua_setfield(L, -2, "__name");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &RETURN_KEY);
+
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * task.h -- coroutines that are run by a Deferred, for task.c and lua_coroutine.c.
+ *
+ * The Deferred is the task; its result is what the coroutine returns. Where the coroutine
+ * awaits a Deferred that is not ready, it yields that Deferred to whoever resumed it, with
+ * all->awaiting set: to task.c itself, or to a resume of ours (lua_coroutine.c), which passes
+ * it on. The task becomes the Deferred's waiter, and the engine resumes it from that
+ * Deferred's chain, with the value or Failure and all->given set.
+ * The thread of a task is its user value TWL__RESULT until the coroutine has ended. */
+#ifndef TWL_TASK_H
+#define TWL_TASK_H
+
+#include "deferred.h"
+
+typedef struct twl__task {
+    twl__lua_deferred base;
+    lua_State *thread; /* NULL: has ended */
+    bool awaits;       /* it waits in await, not in coroutine.yield */
+    bool leashed;      /* it has a leash */
+    bool cancelled;    /* cancelled while its coroutine was running */
+} twl__task;
+
+/* A task for the coroutine at [thread]. Only for functions of ours. [-0, +1] */
+void twl__task_push(lua_State *L, twl__deferreds *all, int thread);
+
+/* Push a task for the coroutine at [thread], and run that with the [count] values at its top
+ * until it waits or ends. [-0, +1] */
+void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count);
+
+/* Let the task at [index], whose coroutine is in await, wait for the Deferred at the top.
+ * Without memory for that, returns TWL_ENOMEM. [-0, +0] */
+int twl__task_await(lua_State *L, int index);
+
+/* Make the value at the top what returnValue raises. [-1, +1] */
+void twl__task_push_return(lua_State *L);
+
+/* End the coroutine [co]: close its variables, as coroutine.close does. */
+int twl__close_thread(lua_State *co, lua_State *from);
+
+void twl__task_open(lua_State *L, twl__deferreds *all);
+
+#endif
