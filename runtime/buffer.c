@@ -113,21 +113,33 @@ int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,
     return count;
 }
 
+/* Take [length] bytes off the front; returns the segments that are done, the rest stays. */
+static struct twl__segment *take_done(struct twl__buffer *buffer, size_t length)
+{
+    struct twl__segment *done = buffer->first, **end = &done;
+
+    buffer->length -= length;
+    while (length > 0 && length >= (*end)->length - (*end)->sent) {
+        length -= (*end)->length - (*end)->sent;
+        end = &(*end)->next;
+    }
+    buffer->first = *end;
+    if (!buffer->first) buffer->last = NULL;
+    if (length > 0) buffer->first->sent += length;
+    *end = NULL;
+    return done;
+}
+
 void twl__buffer_consume(twl_reactor *reactor, struct twl__buffer *buffer,
                          size_t length)
 {
-    buffer->length -= length;
-    while (length > 0) {
-        struct twl__segment *first = buffer->first;
-        size_t left = first->length - first->sent;
-        if (length < left) {
-            first->sent += length;
-            return;
-        }
-        length -= left;
-        buffer->first = first->next;
-        if (!buffer->first) buffer->last = NULL;
-        segment_free(reactor, first);
+    struct twl__segment *done = take_done(buffer, length);
+
+    /* A release may write, or end the stream: the queue is not looked at any more. */
+    while (done) {
+        struct twl__segment *next = done->next;
+        segment_free(reactor, done);
+        done = next;
     }
 }
 

@@ -71,23 +71,26 @@ static int kept_address(const unsigned char *place, uint8_t length,
     return 0;
 }
 
-static void give_up_queue(twl_stream *stream)
+/* Our address takes the place of the queue, which is returned. */
+static struct twl__buffer give_up_queue(twl_stream *stream, int fd)
 {
+    struct twl__buffer queue = stream->output;
     twl_address address;
 
-    twl__buffer_clear(stream->reactor, &stream->output);
-    if (twl__socket_local(stream->io.fd, &address) == 0)
+    if (twl__socket_local(fd, &address) == 0)
         stream->local_length = keep_address(stream->local, &address);
+    return queue;
 }
 
 /* Give up the descriptor; on_closed becomes a job. */
 static void finish(twl_stream *stream, int reason)
 {
+    twl_reactor *reactor = stream->reactor;
     int fd = stream->io.fd;
 
     if (stream->state == TWL__CLOSED) return;
     set_events(stream, 0);
-    give_up_queue(stream);
+    struct twl__buffer queue = give_up_queue(stream, fd);
     stream->state = TWL__CLOSED;
     stream->reason = reason;
     stream->io.fd = -1;
@@ -96,6 +99,8 @@ static void finish(twl_stream *stream, int reason)
     else
         twl_fd_close(fd);
     need_job(stream);
+    /* Last: a release may do anything to the stream. */
+    twl__buffer_clear(reactor, &queue);
 }
 
 static bool has_output(const twl_stream *stream)
@@ -117,6 +122,7 @@ static void send_queue(twl_stream *stream)
             return;
         }
         twl__buffer_consume(stream->reactor, &stream->output, (size_t)sent);
+        if (stream->state == TWL__CLOSED) return;
         if (stream->output.length == 0) stream->drain_due = true;
     }
     update_events(stream, stream->output.length > 0);
@@ -136,7 +142,7 @@ static bool take_next_step(twl_stream *stream)
     if (stream->wants_drain && stream->drain_due && stream->events->on_drain) {
         stream->drain_due = false;
         stream->events->on_drain(stream);
-        if (stream->output.length > 0) return true;
+        if (has_output(stream)) return true;
     }
     if (stream->held || stream->state == TWL__CLOSED) return false;
     if (stream->state == TWL__CLOSING)

@@ -574,7 +574,7 @@ static void is_discarded_when_the_reactor_closes(void)
 static void knows_both_addresses(void)
 {
     struct pair pair;
-    twl_address here, there;
+    twl_address here, there, again;
     char text[TWL_ADDRESS_TEXT];
     struct sockaddr_in peer;
     socklen_t length = sizeof peer;
@@ -589,9 +589,12 @@ static void knows_both_addresses(void)
     getpeername(pair.peer, (void *)&peer, &length);
     CHECK_INT(ntohs(peer.sin_port), twl_address_port(&here));
     twl_stream_abort(pair.stream, TWL_ETIMEDOUT);
-    CHECK_INT(TWL_ECLOSED, twl_stream_local(pair.stream, &here));
-    CHECK_INT(0, twl_stream_peer(pair.stream, &there));
+    CHECK_INT(0, twl_stream_local(pair.stream, &here));
     CHECK_INT(ntohs(peer.sin_port), twl_address_port(&here));
+    CHECK_INT(0, twl_stream_peer(pair.stream, &again));
+    CHECK_INT(twl_address_port(&there), twl_address_port(&again));
+    TURN_UNTIL(pair.reactor, pair.closes);
+    CHECK_INT(0, twl_stream_local(pair.stream, &here));
     pair_finish(&pair);
 }
 
