@@ -204,7 +204,9 @@ end
 
 local function ready(raw, add, remove, method)
   local result = defer.Deferred()
-  local watcher = { fileno = function() return raw:fileno() end, logPrefix = function() return "raw" end }
+  local watcher = {}
+  function watcher.fileno() return raw:fileno() end
+  function watcher.logPrefix() return "raw" end
   function watcher.connectionLost() end
   watcher[method] = function()
     remove(reactor, watcher)
@@ -218,7 +220,7 @@ end
 function ends.readable(raw) return ready(raw, reactor.addReader, reactor.removeReader, "doRead") end
 function ends.writable(raw) return ready(raw, reactor.addWriter, reactor.removeWriter, "doWrite") end
 
----Receive until the end, an error, or `length` bytes; returns the bytes and the error's name, "EOF" for the end.
+---Receive until the end, an error, or `length` bytes; returns the bytes and the error's name, or "EOF".
 ---@async
 function ends.receive(raw, length)
   local pieces, total = {}, 0

@@ -41,13 +41,14 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
       assert.is_true("ab" .. ("c"):rep(20000) .. "d" == server:data())
     end))
 
-    it("takes more than the kernel does, and sends it all", ends.joined(kind, nil, nil, function(server, client)
-      local chunk, count = ("0123456789abcdef"):rep(65536), 16
-      for _ = 1, count do client.transport:write(chunk) end
-      await(server:whenReceived(count * #chunk))
-      assert.equal(count * #chunk, server.length)
-      assert.is_true(chunk:rep(count) == server:data())
-    end))
+    it("takes more than the kernel does, and sends it all", ends.joined(kind, nil, nil,
+      function(server, client)
+        local chunk, count = ("0123456789abcdef"):rep(65536), 16
+        for _ = 1, count do client.transport:write(chunk) end
+        await(server:whenReceived(count * #chunk))
+        assert.equal(count * #chunk, server.length)
+        assert.is_true(chunk:rep(count) == server:data())
+      end))
 
     it("raises for what is no string, and sends nothing of it", ends.joined(kind, nil, nil,
       function(server, client)
