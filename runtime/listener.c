@@ -48,18 +48,26 @@ static void refuse_surplus(twl_listener *listener, int code)
     report(listener, code);
 }
 
+/* It could not be opened while there were no descriptors, or another thread took its place. */
+static void renew_reserve(twl_reactor *reactor)
+{
+    if (reactor->reserve_fd < 0) reactor->reserve_fd = twl__reserve_open();
+}
+
 /* One accept; false when there is no more to be had in this turn. */
 static bool accept_one(twl_listener *listener)
 {
     twl_address peer;
     int fd, rc = twl__socket_accept(listener->io.fd, &fd, &peer);
 
-    if (rc == 0)
+    if (rc == 0) {
+        renew_reserve(listener->reactor);
         listener->events->on_accept(listener, fd, &peer);
-    else if (rc == -EMFILE || rc == -ENFILE)
+    } else if (rc == -EMFILE || rc == -ENFILE) {
         refuse_surplus(listener, rc);
-    else if (rc != TWL__AGAIN && rc != TWL_ECONNABORTED)
+    } else if (rc != TWL__AGAIN && rc != TWL_ECONNABORTED) {
         report(listener, rc);
+    }
     return rc == 0 || rc == TWL_ECONNABORTED;
 }
 
@@ -130,7 +138,7 @@ int twl_listener_open(twl_listener *listener, const twl_listener_config *config)
     if (is_open(listener)) return TWL_EALREADY;
     if ((rc = obtain(config, &lock_fd, &fd)) < 0) return rc;
     if (config->fd < 0) twl__socket_file(config->address, &listener->file);
-    if (reactor->reserve_fd < 0) reactor->reserve_fd = twl__reserve_open();
+    renew_reserve(reactor);
     listener->lock_fd = lock_fd;
     listener->batch = 1;
     twl__watches_forget(reactor, fd);

@@ -74,6 +74,13 @@ static const char *file_path(const twl_address *address)
     return un->sun_path;
 }
 
+/* Whoever holds the lock may take a socket for left over; other files are not ours. */
+static void unlink_left_over(const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode)) unlink(path);
+}
+
 /* The permissions are set between bind and listen: nobody can connect in between. */
 static int bind_listening(int fd, const twl_listener_config *config)
 {
@@ -87,8 +94,7 @@ static int bind_listening(int fd, const twl_listener_config *config)
     if (rc == 0 && config->reuse_port)
         rc = turn_on(fd, SOL_SOCKET, SO_REUSEPORT);
     if (rc < 0) return rc;
-    /* Whoever holds the lock may take a socket for left over. */
-    if (path && config->lock) unlink(path);
+    if (path && config->lock) unlink_left_over(path);
     if ((rc = bind_to(fd, config->address)) < 0) return rc;
     if (path && config->mode >= 0 && chmod(path, (mode_t)config->mode) < 0)
         return -errno;
