@@ -13,7 +13,7 @@ enum status { STATUS_OK = 0, STATUS_SCRIPT = 1, STATUS_USAGE = 2 };
 
 struct options {
     const char *code;    /* -e */
-    const char *backend; /* --reactor */
+    const char *backend; /* --reactor, or else the environment's */
     const char *script;  /* NULL with -e; "-" is standard input */
     bool debug;
     int argc; /* what is left for the script */
@@ -61,6 +61,12 @@ static bool is_backend(const char *name)
     return false;
 }
 
+static const char *backend_of_environment(void)
+{
+    const char *name = getenv("TWISTLUA_REACTOR");
+    return name && *name ? name : NULL;
+}
+
 static int wrong_usage(void)
 {
     fputs(USAGE, stderr);
@@ -93,6 +99,7 @@ static int read_options(int argc, char **argv, struct options *out)
         }
         if (out->code && option == 'e') break; /* as in lua: args may follow */
     }
+    if (!out->backend) out->backend = backend_of_environment();
     if (out->backend && !is_backend(out->backend)) return STATUS_USAGE;
     if (!out->code && optind >= argc) return wrong_usage();
     out->script_index = out->code ? 0 : optind++;

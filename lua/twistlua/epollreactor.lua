@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- epollreactor.lua -- `require("twistlua.epollreactor").install()`, before twistlua.reactor is first required,
--- makes the reactor use epoll.
+-- epollreactor.lua -- `require("twistlua.epollreactor").install()` makes the reactor use epoll; before
+-- twistlua.reactor is first required.
 
 return require("twistlua.reactor.install") "epoll"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- pollreactor.lua -- `require("twistlua.pollreactor").install()`, before twistlua.reactor is first required,
--- makes the reactor use poll.
+-- pollreactor.lua -- `require("twistlua.pollreactor").install()` makes the reactor use poll; before
+-- twistlua.reactor is first required.
 
 return require("twistlua.reactor.install") "poll"

@@ -23,6 +23,8 @@ function Reactor:init()
   self._started = false          -- between run() and the loop's end
   self._stopped = true           -- stop() would have nothing to stop
   self._startedBefore = false    -- stop() was called once: run() is over for good
+  self._iterating = false        -- inside iterate()
+  self._ran = false              -- run() was called: the script did not leave that to the program
   self._queue = {}               -- calls for the next turn: { f, arguments }
   self._events = {}              -- name → events.Event
   self._readiness = Readiness(self)
@@ -38,16 +40,17 @@ local RUN_OPTIONS = { installSignalHandlers = "boolean" }
 ---@param given? { installSignalHandlers?: boolean } SIGINT and SIGTERM stop the reactor; default true
 function Reactor:run(given)
   given = options.check("run", given, RUN_OPTIONS)
-  if self._started then error(errors.ReactorAlreadyRunning()) end
+  if self._started or self._iterating then error(errors.ReactorAlreadyRunning()) end
   if self._startedBefore then error(errors.ReactorNotRestartable()) end
-  self._started, self._stopped = true, false
-  local during = self:addSystemEventTrigger("during", "startup", function()
+  self._started, self._stopped, self._ran = true, false, true
+  local during = self:_event("startup"):addFirst("during", function()
     self.running = true
     if given.installSignalHandlers ~= false then self:_takeSignals() end
   end)
   self:fireSystemEvent("startup")
-  self:_event("startup"):discard(during)
   while self._started do core.reactor.run() end
+  self:_event("startup"):discard(during)   -- still there if the loop ended before the startup did
+  self.running = false
   self:_dropSignals()
 end
 
@@ -68,17 +71,23 @@ end
 ---One turn by hand: run what is due, wait at most `delay` seconds for more.
 ---@param delay? number seconds; default 0
 function Reactor:iterate(delay)
-  local ok, message = core.reactor.step(delay or 0)
-  if not ok then error(errors.ReactorAlreadyRunning(message)) end
+  delay = delay or 0
+  if type(delay) ~= "number" or delay < 0 or delay ~= delay then
+    error("iterate: delay must be a number of seconds, 0 or more, got " .. tostring(delay), 2)
+  end
+  if self._started or self._iterating then error(errors.ReactorAlreadyRunning()) end
+  self._iterating = true
+  core.reactor.step(delay)
+  self._iterating = false
 end
 
--- The connections are lost in a turn between `during` and `after shutdown`: what a protocol does about
--- it still finds a loop.
+-- The connections are lost in a turn between `during` and `after shutdown`, hence two turns: what a
+-- protocol does about it still finds a loop.
 function Reactor:_shutDown()
   self:fireSystemEvent("shutdown", function(continue)
     network.disconnectAll(self)
     self._readiness:disconnectAll()
-    self:_soon(function()
+    self:_soon(self._soon, self, function()
       continue()
       self:crash()
     end)
@@ -115,6 +124,10 @@ function Reactor:_event(name)
   return event
 end
 
+local function checkFunction(what, f)
+  if type(f) ~= "function" then error(("%s: function expected, got %s"):format(what, type(f)), 3) end
+end
+
 ---Have `f(...)` called when the event is fired. What a `before` trigger of it returns, if it is a Deferred,
 ---holds up the `during` phase.
 ---@param phase "before"|"during"|"after"
@@ -122,15 +135,22 @@ end
 ---@param f function
 ---@return table trigger for removeSystemEventTrigger
 function Reactor:addSystemEventTrigger(phase, event, f, ...)
+  if not events.PHASES[phase] then
+    error(("addSystemEventTrigger: phase must be before, during or after, got %s"):format(tostring(phase)), 2)
+  end
+  if type(event) ~= "string" then
+    error("addSystemEventTrigger: the event's name must be a string, got " .. type(event), 2)
+  end
+  checkFunction("addSystemEventTrigger", f)
   return self:_event(event):add(phase, f, ...)
 end
 
 ---@param trigger table what addSystemEventTrigger returned
 function Reactor:removeSystemEventTrigger(trigger)
-  if type(trigger) ~= "table" or not trigger.event then
-    error("removeSystemEventTrigger: not a trigger", 2)
+  if not events.isTrigger(trigger) then error("removeSystemEventTrigger: not a trigger", 2) end
+  if not trigger.event:discard(trigger) then
+    error("removeSystemEventTrigger: the trigger has run or was removed", 2)
   end
-  trigger.event:remove(trigger)
 end
 
 ---@param event string
@@ -145,6 +165,7 @@ end
 ---@param f function
 ---@return table|nil trigger to take it back, if it was not called yet
 function Reactor:callWhenRunning(f, ...)
+  checkFunction("callWhenRunning", f)
   if self.running then
     f(...)
     return nil
@@ -177,7 +198,7 @@ end
 ---twl_reactor_post.)
 ---@param f function
 function Reactor:callFromThread(f, ...)
-  if type(f) ~= "function" then error("callFromThread: function expected, got " .. type(f), 2) end
+  checkFunction("callFromThread", f)
   self:_soon(f, ...)
 end
 
@@ -343,7 +364,7 @@ end
 -- What `twistlua script.lua` does after the script: run the reactor for one that did not.
 function Reactor:_runIfNeeded()
   local startup = self._events.startup
-  if not self._startedBefore and (self:isBusy() or startup and startup:isWaiting()) then self:run() end
+  if not self._ran and (self:isBusy() or startup and startup:isWaiting()) then self:run() end
 end
 
 local reactor = Reactor()

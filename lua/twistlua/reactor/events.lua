@@ -2,12 +2,18 @@
 -- reactor/events.lua -- an event of the system and its triggers in three phases.
 -- A phase takes its triggers from the front as it runs, so that a trigger may add or remove others.
 
-local Object  = require("twistlua.class").Object
+local class = require "twistlua.class"
 local guard = require "twistlua.guard"
 
 local PHASES = { before = true, during = true, after = true }
 
-local Event = Object:extend("Event")
+local Event   = class.Object:extend("Event")
+local Trigger = class.Object:extend("Trigger")
+
+function Trigger:init(event, phase, call)
+  self.event, self.phase = event, phase
+  self.call = call   -- { f, arguments }
+end
 
 function Event:init(reactor)
   self.reactor = reactor
@@ -15,14 +21,15 @@ function Event:init(reactor)
 end
 
 function Event:add(phase, f, ...)
-  if not PHASES[phase] then
-    error(("addSystemEventTrigger: phase must be before, during or after, got %s"):format(tostring(phase)), 3)
-  end
-  if type(f) ~= "function" then
-    error("addSystemEventTrigger: function expected, got " .. type(f), 3)
-  end
-  local trigger = { event = self, phase = phase, call = table.pack(f, ...) }
+  local trigger = Trigger(self, phase, table.pack(f, ...))
   table.insert(self[phase], trigger)
+  return trigger
+end
+
+---As `add`, ahead of those that are there.
+function Event:addFirst(phase, f, ...)
+  local trigger = Trigger(self, phase, table.pack(f, ...))
+  table.insert(self[phase], 1, trigger)
   return trigger
 end
 
@@ -35,12 +42,6 @@ function Event:discard(trigger)
     end
   end
   return false
-end
-
-function Event:remove(trigger)
-  if not self:discard(trigger) then
-    error("removeSystemEventTrigger: the trigger has run or was removed", 3)
-  end
 end
 
 ---@return boolean there are triggers that wait for the event
@@ -82,4 +83,8 @@ function Event:fire(between)
   require("twistlua.defer").DeferredList(waiting):addBoth(function() self.reactor:_soon(continue) end)
 end
 
-return { Event = Event }
+local function isTrigger(value)
+  return class.isA(value, Trigger)
+end
+
+return { Event = Event, PHASES = PHASES, isTrigger = isTrigger }

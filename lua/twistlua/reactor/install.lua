@@ -11,8 +11,13 @@ return function(backend)
     ---Raises ReactorAlreadyInstalledError once there is a reactor.
     install = function()
       if core.reactor.isOpen() then error(errors.ReactorAlreadyInstalledError(), 0) end
+      local before = core.reactor.wanted
       core.reactor.wanted = backend
-      require "twistlua.reactor"
+      local ok, message = pcall(require, "twistlua.reactor")
+      if not ok then
+        core.reactor.wanted = before
+        error(message, 0)
+      end
     end,
   }
 end
