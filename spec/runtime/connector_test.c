@@ -364,8 +364,8 @@ static void free_self(struct attempt *attempt)
 
 static void may_be_cancelled_or_freed_by_its_function(void)
 {
-    void (*const reactions[])(struct attempt *attempt) = {cancel_self,
-                                                          free_self};
+    void (*const reactions[])(struct attempt * attempt) = {cancel_self,
+                                                           free_self};
 
     for (int i = 0; i < 2; i++) {
         struct attempt attempt;
