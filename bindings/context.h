@@ -73,12 +73,17 @@ int twl__failure_handler(lua_State *L);
 
 /* ---- Objects -------------------------------------------------------------------------- */
 
-/* Make a class of userdata: a metatable [name] whose functions have the upvalues context and
- * metatable. [methods] are its __index, unless [metamethods] has one, which then finds them as
- * third upvalue. [-0, +0] */
+/* Make a class of userdata: a metatable [name], and [methods] as its __index unless
+ * [metamethods] has one. All get the upvalues context, metatable and live table. [-0, +0] */
 void twl__class_new(lua_State *L, twl_context *context, struct twl__class *class,
                     const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods);
+
+/* Add functions with the same upvalues to the table at the top. [-0, +0] */
+void twl__class_functions(lua_State *L, twl_context *context,
+                          struct twl__class *class, const luaL_Reg *functions);
+
+enum { TWL__METATABLE = 2, TWL__LIVE = 3 }; /* upvalues, for lua_upvalueindex */
 
 /* A userdata of [class] with [values] user values. [-0, +1] */
 void *twl__object_new(lua_State *L, struct twl__class *class, size_t size,
@@ -91,6 +96,14 @@ void *twl__object_check(lua_State *L, int index);
  * functions do nothing when there is nothing to do. [-0, +0] */
 void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index);
 void twl__release(lua_State *L, struct twl__class *class, int *slot);
+
+/* The same for where much depends on it: [live] is the index of the live table, absolute or of
+ * an upvalue, and there must be something to do. */
+void twl__anchor_in(lua_State *L, struct twl__class *class, int live, int *slot,
+                    int index);
+void twl__release_in(lua_State *L, struct twl__class *class, int live,
+                     int *slot);
+void twl__push_live(lua_State *L, struct twl__class *class);
 
 /* The anchored userdata in [slot]. [-0, +1] */
 void twl__push_object(lua_State *L, struct twl__class *class, int slot);

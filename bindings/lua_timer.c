@@ -17,46 +17,41 @@ static twl_timer *timer_of(struct delayed *call)
     return (twl_timer *)(void *)(call + 1);
 }
 
-/* The call is over, as [called] says: drop what it holds. The userdata is at [index]. */
-static void settle(lua_State *L, struct delayed *call, int index, bool called)
+/* The call is over, as [called] says: drop what it holds. [live] and [index] say where the live
+ * table and the userdata are. */
+static void settle(lua_State *L, struct delayed *call, int live, int index,
+                   bool called)
 {
+    twl__release_in(L, &call->context->timers, live, &call->slot);
     lua_pushboolean(L, called);
     lua_setiuservalue(L, index, VALUE_FUNCTION);
     for (int i = 1; i <= call->arguments; i++) {
         lua_pushnil(L);
         lua_setiuservalue(L, index, VALUE_FUNCTION + i);
     }
-    twl__release(L, &call->context->timers, &call->slot);
 }
 
-static void run_one(lua_State *L, struct delayed *call)
-{
-    int userdata;
-
-    luaL_checkstack(L, call->arguments + 4, "too many arguments");
-    twl__push_object(L, &call->context->timers, call->slot);
-    userdata = lua_gettop(L);
-    lua_getiuservalue(L, userdata, VALUE_FUNCTION);
-    for (int i = 1; i <= call->arguments; i++)
-        lua_getiuservalue(L, userdata, VALUE_FUNCTION + i);
-    settle(L, call, userdata, true);
-    lua_call(L, call->arguments, 0);
-    lua_settop(L, userdata - 1);
-}
+static void on_timer(twl_timer *timer);
 
 /* All calls that are due run in one protected frame; after one that raises, the reactor comes
  * back with the next. */
-static void on_timer(twl_timer *timer);
-
 static int run_due(lua_State *L)
 {
+    enum { LIVE = 2, USERDATA };
     twl_timer *timer = lua_touserdata(L, 1);
     struct delayed *call = twl_timer_context(timer);
-    twl_reactor *reactor = call->context->reactor;
+    twl_context *context = call->context;
 
-    while (timer) {
-        run_one(L, twl_timer_context(timer));
-        timer = twl_timer_next(reactor, on_timer);
+    twl__push_live(L, &context->timers);
+    for (; timer; timer = twl_timer_next(context->reactor, on_timer)) {
+        call = twl_timer_context(timer);
+        luaL_checkstack(L, call->arguments + 4, "too many arguments");
+        lua_rawgeti(L, LIVE, call->slot);
+        for (int i = 0; i <= call->arguments; i++)
+            lua_getiuservalue(L, USERDATA, VALUE_FUNCTION + i);
+        settle(L, call, LIVE, USERDATA, true);
+        lua_call(L, call->arguments, 0);
+        lua_settop(L, LIVE);
     }
     return 0;
 }
@@ -67,14 +62,6 @@ static void on_timer(twl_timer *timer)
     twl__call(call->context, run_due, timer, "Unhandled error in a delayed call");
 }
 
-static void check_callable(lua_State *L, int index)
-{
-    if (lua_isfunction(L, index)) return;
-    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-        luaL_typeerror(L, index, "function");
-    lua_pop(L, 1);
-}
-
 /* callLater(reactor, delay, f, ...) -> delayed call */
 static int call_later(lua_State *L)
 {
@@ -82,24 +69,26 @@ static int call_later(lua_State *L)
     twl_reactor *reactor = twl__context_reactor(L, context);
     double delay = luaL_checknumber(L, ARG_DELAY);
     int arguments = lua_gettop(L) - ARG_FUNCTION, rc;
+    struct delayed *call;
 
     luaL_argcheck(L, delay >= 0. && delay < 1e300, ARG_DELAY,
                   "delay must be a number of seconds, 0 or more");
-    check_callable(L, ARG_FUNCTION);
-    struct delayed *call = twl__object_new(
-        L, &context->timers, sizeof *call + twl_timer_size(), 1 + arguments);
-    call->context = context;
-    call->slot = 0;
-    call->arguments = arguments;
+    if (arguments < 0) luaL_argerror(L, ARG_FUNCTION, "function expected");
+    call = lua_newuserdatauv(L, sizeof *call + twl_timer_size(), 1 + arguments);
+    lua_pushvalue(L, lua_upvalueindex(TWL__METATABLE));
+    lua_setmetatable(L, -2);
+    *call = (struct delayed){context, 0, arguments};
     twl_timer_init(timer_of(call), reactor, on_timer, call);
     lua_insert(L, ARG_FUNCTION);
     for (int i = arguments; i >= 0; i--)
         lua_setiuservalue(L, ARG_FUNCTION, VALUE_FUNCTION + i);
-    twl__anchor(L, &context->timers, &call->slot, ARG_FUNCTION);
+    twl__anchor_in(L, &context->timers, lua_upvalueindex(TWL__LIVE), &call->slot,
+                   ARG_FUNCTION);
     if ((rc = twl_timer_start(timer_of(call), delay)) < 0) {
         twl__release(L, &context->timers, &call->slot);
         return luaL_error(L, "%s", twl_error_message(rc));
     }
+    lua_settop(L, ARG_FUNCTION);
     return 1;
 }
 
@@ -128,7 +117,7 @@ static int delayed_cancel(lua_State *L)
     struct delayed *call = check_pending(L);
 
     twl_timer_stop(timer_of(call));
-    settle(L, call, 1, false);
+    settle(L, call, lua_upvalueindex(TWL__LIVE), 1, false);
     return 0;
 }
 
@@ -208,6 +197,6 @@ void twl__open_timer(lua_State *L, twl_context *context)
     twl__class_new(L, context, &context->timers, "twistlua.DelayedCall", methods,
                    metamethods);
     lua_newtable(L);
-    twl__set_functions(L, context, functions);
+    twl__class_functions(L, context, &context->timers, functions);
     lua_setfield(L, -2, "timer");
 }

@@ -266,7 +266,7 @@ static int transport_index(lua_State *L)
     const char *name;
 
     lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNIL) return 1;
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     if (lua_type(L, 2) != LUA_TSTRING) return 0;
     name = lua_tostring(L, 2);
     if (strcmp(name, "connected") == 0)
@@ -395,7 +395,6 @@ void twl__open_transport(lua_State *L, twl_context *context)
         {NULL, NULL},
     };
     static const luaL_Reg metamethods[] = {
-        {"__index", transport_index},
         {"__tostring", transport_tostring},
         {NULL, NULL},
     };
@@ -408,6 +407,11 @@ void twl__open_transport(lua_State *L, twl_context *context)
 
     twl__class_new(L, context, &context->transports, "twistlua.transport", methods,
                    metamethods);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
+    lua_getfield(L, -1, "__index");
+    lua_pushcclosure(L, transport_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
     twl__transport_events_open(L);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &HELD_KEY);

@@ -2,32 +2,45 @@
  * object.c -- classes of userdata, and the tables that anchor their active objects. */
 #include "context.h"
 
+/* [-0, +3] */
+static void push_upvalues(lua_State *L, twl_context *context,
+                          struct twl__class *class, int metatable)
+{
+    lua_pushlightuserdata(L, context);
+    lua_pushvalue(L, metatable);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+}
+
 void twl__class_new(lua_State *L, twl_context *context, struct twl__class *class,
                     const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods)
 {
-    int metatable, index;
+    enum { UPVALUES = 3 };
+    int metatable = lua_gettop(L) + 1;
 
     lua_newtable(L);
-    metatable = lua_gettop(L);
-    lua_pushstring(L, name);
-    lua_setfield(L, metatable, "__name");
-    lua_newtable(L);
-    index = lua_gettop(L);
-    lua_pushlightuserdata(L, context);
     lua_pushvalue(L, metatable);
-    luaL_setfuncs(L, methods, 2);
-    lua_pushvalue(L, index);
-    lua_setfield(L, metatable, "__index");
-    lua_pushvalue(L, metatable);
-    lua_pushlightuserdata(L, context);
-    lua_pushvalue(L, metatable);
-    lua_pushvalue(L, index);
-    luaL_setfuncs(L, metamethods, 3);
-    lua_settop(L, metatable);
     lua_rawsetp(L, LUA_REGISTRYINDEX, class);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &class->live);
+    lua_pushstring(L, name);
+    lua_setfield(L, metatable, "__name");
+    lua_newtable(L);
+    push_upvalues(L, context, class, metatable);
+    luaL_setfuncs(L, methods, UPVALUES);
+    lua_setfield(L, metatable, "__index");
+    push_upvalues(L, context, class, metatable);
+    luaL_setfuncs(L, metamethods, UPVALUES);
+    lua_pop(L, 1);
+}
+
+void twl__class_functions(lua_State *L, twl_context *context,
+                          struct twl__class *class, const luaL_Reg *functions)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, class);
+    push_upvalues(L, context, class, lua_gettop(L));
+    lua_remove(L, -4); /* the metatable */
+    luaL_setfuncs(L, functions, 3);
 }
 
 void *twl__object_new(lua_State *L, struct twl__class *class, size_t size,
@@ -54,41 +67,58 @@ void *twl__object_check(lua_State *L, int index)
     return NULL;
 }
 
-void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index)
+void twl__anchor_in(lua_State *L, struct twl__class *class, int live, int *slot,
+                    int index)
 {
     int place = class->free;
 
-    if (*slot) return;
     index = lua_absindex(L, index);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
     if (place) {
-        lua_rawgeti(L, -1, place);
+        lua_rawgeti(L, live, place);
         class->free = (int)lua_tointeger(L, -1);
         lua_pop(L, 1);
     } else {
         place = class->count + 1;
     }
     lua_pushvalue(L, index);
-    lua_rawseti(L, -2, place); /* may raise: the count comes after it */
+    lua_rawseti(L, live, place); /* may raise: the count comes after it */
     if (place > class->count) class->count = place;
-    lua_pop(L, 1);
     *slot = place;
+}
+
+void twl__release_in(lua_State *L, struct twl__class *class, int live, int *slot)
+{
+    lua_pushinteger(L, class->free);
+    lua_rawseti(L, live, *slot);
+    class->free = *slot;
+    *slot = 0;
+}
+
+void twl__push_live(lua_State *L, struct twl__class *class)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+}
+
+void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index)
+{
+    if (*slot) return;
+    index = lua_absindex(L, index);
+    twl__push_live(L, class);
+    twl__anchor_in(L, class, lua_gettop(L), slot, index);
+    lua_pop(L, 1);
 }
 
 void twl__release(lua_State *L, struct twl__class *class, int *slot)
 {
     if (!*slot) return;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
-    lua_pushinteger(L, class->free);
-    lua_rawseti(L, -2, *slot);
+    twl__push_live(L, class);
+    twl__release_in(L, class, lua_gettop(L), slot);
     lua_pop(L, 1);
-    class->free = *slot;
-    *slot = 0;
 }
 
 void twl__push_object(lua_State *L, struct twl__class *class, int slot)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+    twl__push_live(L, class);
     lua_rawgeti(L, -1, slot);
     lua_replace(L, -2);
 }
@@ -98,7 +128,7 @@ void twl__push_anchored(lua_State *L, struct twl__class *class)
     lua_Integer found = 0;
 
     lua_newtable(L);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
+    twl__push_live(L, class);
     for (int slot = 1; slot <= class->count; slot++) {
         if (lua_rawgeti(L, -1, slot) == LUA_TUSERDATA)
             lua_rawseti(L, -3, ++found);

@@ -20,7 +20,9 @@ struct twl__segment;
 
 struct twl__timers {
     struct twl__due *heap; /* 4-ary, ordered by (due, order) */
-    size_t count, capacity;
+    uint32_t count, capacity;
+    struct twl__slot *slots;
+    uint32_t free_slot, slot_capacity;
     uint64_t order;     /* number of the next start: equal times run in it */
     double now;         /* of the pass that runs: what is due by then, */
     uint64_t limit;     /* and was started before it */

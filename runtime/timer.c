@@ -2,58 +2,68 @@
  * timer.c -- one-shot timers: a 4-ary heap above a single ev_timer.
  *
  * libev has a heap of its own, but it does not keep the order of equal times, and setting one
- * of its timers means to copy a watcher. Here an entry is 24 bytes and a start that is
- * cancelled again, which is what most time-outs are, never reaches libev.
- * Invariant: timer->index is the timer's place in the heap, or IDLE. */
+ * of its timers means to copy a watcher. Here a start that is cancelled again, which is what
+ * most time-outs are, never reaches libev.
+ * A million pending timers are a million objects all over the memory, so moving an entry must
+ * not touch its object: an active timer has a slot, and where each slot stands in the heap is
+ * kept in an array of its own. Four entries, the children of one, fill a line of the cache.
+ * Invariant: heap[slots[timer->slot].index].slot == timer->slot for every active timer. */
 #include <math.h>
 
 #include "reactor.h"
 
 enum { ARITY = 4, FIRST_CAPACITY = 64 };
-#define IDLE ((size_t)-1)
+#define IDLE UINT32_MAX
 
 struct twl_timer {
     twl_reactor *reactor;
     twl_timer_fn fn;
     void *context;
-    size_t index;
     double due;
+    uint32_t slot;
 };
 
 struct twl__due {
     double due;
-    uint64_t order;
+    uint32_t order; /* the low half of the slot's: it wraps, but only equal times need it */
+    uint32_t slot;
+};
+
+struct twl__slot {
     twl_timer *timer;
+    uint64_t order; /* number of its start */
+    uint32_t index; /* in the heap; of a free slot: the next free one */
 };
 
 static bool is_before(const struct twl__due *a, const struct twl__due *b)
 {
-    return a->due < b->due || (a->due == b->due && a->order < b->order);
+    return a->due < b->due ||
+           (a->due == b->due && (int32_t)(a->order - b->order) < 0);
 }
 
-static void place(struct twl__timers *timers, size_t index,
-                  struct twl__due entry)
+static void put(struct twl__timers *timers, uint32_t index,
+                const struct twl__due *entry)
 {
-    timers->heap[index] = entry;
-    entry.timer->index = index;
+    timers->heap[index] = *entry;
+    timers->slots[entry->slot].index = index;
 }
 
-static void sift_up(struct twl__timers *timers, size_t index,
-                    struct twl__due entry)
+static void sift_up(struct twl__timers *timers, uint32_t index,
+                    const struct twl__due *entry)
 {
     while (index > 0) {
-        size_t parent = (index - 1) / ARITY;
-        if (!is_before(&entry, &timers->heap[parent])) break;
-        place(timers, index, timers->heap[parent]);
+        uint32_t parent = (index - 1) / ARITY;
+        if (!is_before(entry, &timers->heap[parent])) break;
+        put(timers, index, &timers->heap[parent]);
         index = parent;
     }
-    place(timers, index, entry);
+    put(timers, index, entry);
 }
 
-static size_t first_child(const struct twl__timers *timers, size_t index)
+static uint32_t first_child(const struct twl__timers *timers, uint32_t index)
 {
-    size_t child = index * ARITY + 1, best = child;
-    size_t end = child + ARITY < timers->count ? child + ARITY : timers->count;
+    uint32_t child = index * ARITY + 1, best = child;
+    uint32_t end = child + ARITY < timers->count ? child + ARITY : timers->count;
 
     while (++child < end) {
         if (is_before(&timers->heap[child], &timers->heap[best])) best = child;
@@ -61,40 +71,64 @@ static size_t first_child(const struct twl__timers *timers, size_t index)
     return best;
 }
 
-static void sift_down(struct twl__timers *timers, size_t index,
-                      struct twl__due entry)
+static void sift_down(struct twl__timers *timers, uint32_t index,
+                      const struct twl__due *entry)
 {
     while (index * ARITY + 1 < timers->count) {
-        size_t child = first_child(timers, index);
-        if (!is_before(&timers->heap[child], &entry)) break;
-        place(timers, index, timers->heap[child]);
+        uint32_t child = first_child(timers, index);
+        if (!is_before(&timers->heap[child], entry)) break;
+        put(timers, index, &timers->heap[child]);
         index = child;
     }
-    place(timers, index, entry);
+    put(timers, index, entry);
 }
 
 /* Put [entry] where the heap has a hole at [index]. */
-static void settle(struct twl__timers *timers, size_t index,
-                   struct twl__due entry)
+static void settle(struct twl__timers *timers, uint32_t index,
+                   const struct twl__due *entry)
 {
-    if (index > 0 &&
-        is_before(&entry, &timers->heap[(index - 1) / ARITY]))
+    if (index > 0 && is_before(entry, &timers->heap[(index - 1) / ARITY]))
         sift_up(timers, index, entry);
     else
         sift_down(timers, index, entry);
 }
 
-static int grow(twl_reactor *reactor)
+/* [array] with room for twice as many elements, or NULL, and then it is as it was. */
+static void *doubled(twl_reactor *reactor, void *array, uint32_t *capacity,
+                     size_t element)
+{
+    uint32_t larger = *capacity ? *capacity * 2 : FIRST_CAPACITY;
+
+    if (larger >= IDLE / ARITY) return NULL;
+    array = twl__realloc(reactor, array, *capacity * element, larger * element);
+    if (array) *capacity = larger;
+    return array;
+}
+
+static int grow_heap(twl_reactor *reactor)
 {
     struct twl__timers *timers = &reactor->timers;
-    size_t capacity = timers->capacity ? timers->capacity * 2 : FIRST_CAPACITY;
-    struct twl__due *heap =
-        twl__realloc(reactor, timers->heap, timers->capacity * sizeof *heap,
-                     capacity * sizeof *heap);
+    void *heap = doubled(reactor, timers->heap, &timers->capacity,
+                         sizeof *timers->heap);
 
     if (!heap) return TWL_ENOMEM;
     timers->heap = heap;
-    timers->capacity = capacity;
+    return 0;
+}
+
+static int grow_slots(twl_reactor *reactor)
+{
+    struct twl__timers *timers = &reactor->timers;
+    uint32_t old = timers->slot_capacity;
+    void *slots = doubled(reactor, timers->slots, &timers->slot_capacity,
+                          sizeof *timers->slots);
+
+    if (!slots) return TWL_ENOMEM;
+    timers->slots = slots;
+    for (uint32_t slot = timers->slot_capacity; slot-- > old;) {
+        timers->slots[slot].index = timers->free_slot;
+        timers->free_slot = slot;
+    }
     return 0;
 }
 
@@ -107,7 +141,7 @@ void twl_timer_init(void *memory, twl_reactor *reactor, twl_timer_fn fn,
                     void *context)
 {
     twl_timer *timer = memory;
-    *timer = (twl_timer){reactor, fn, context, IDLE, 0.};
+    *timer = (twl_timer){reactor, fn, context, 0., IDLE};
 }
 
 void *twl_timer_context(const twl_timer *timer)
@@ -121,15 +155,21 @@ int twl_timer_start_at(twl_timer *timer, double due)
     int rc;
 
     if (!isfinite(due)) return TWL_EINVAL;
-    struct twl__due entry = {due, timers->order, timer};
-    if (timer->index != IDLE) {
-        settle(timers, timer->index, entry);
+    struct twl__due entry = {due, (uint32_t)timers->order, timer->slot};
+    if (timer->slot != IDLE) {
+        settle(timers, timers->slots[timer->slot].index, &entry);
     } else {
-        if (timers->count == timers->capacity && (rc = grow(timer->reactor)) < 0)
+        if (timers->count == timers->capacity &&
+            (rc = grow_heap(timer->reactor)) < 0)
             return rc;
-        sift_up(timers, timers->count++, entry);
+        if (timers->free_slot == IDLE && (rc = grow_slots(timer->reactor)) < 0)
+            return rc;
+        entry.slot = timer->slot = timers->free_slot;
+        timers->free_slot = timers->slots[timer->slot].index;
+        timers->slots[timer->slot].timer = timer;
+        sift_up(timers, timers->count++, &entry);
     }
-    timers->order++;
+    timers->slots[timer->slot].order = timers->order++;
     timer->due = due;
     return 0;
 }
@@ -144,17 +184,20 @@ int twl_timer_start(twl_timer *timer, double delay)
 void twl_timer_stop(twl_timer *timer)
 {
     struct twl__timers *timers = &timer->reactor->timers;
-    size_t hole = timer->index;
+    uint32_t slot = timer->slot, hole;
 
-    if (hole == IDLE) return;
-    timer->index = IDLE;
+    if (slot == IDLE) return;
+    hole = timers->slots[slot].index;
+    timers->slots[slot].index = timers->free_slot;
+    timers->free_slot = slot;
+    timer->slot = IDLE;
     struct twl__due last = timers->heap[--timers->count];
-    if (last.timer != timer) settle(timers, hole, last);
+    if (last.slot != slot) settle(timers, hole, &last);
 }
 
 bool twl_timer_active(const twl_timer *timer)
 {
-    return timer->index != IDLE;
+    return timer->slot != IDLE;
 }
 
 double twl_timer_due(const twl_timer *timer)
@@ -162,15 +205,28 @@ double twl_timer_due(const twl_timer *timer)
     return timer->due;
 }
 
-/* Take the next timer of this pass out of the heap. Timers that a timer's function starts have
- * a later order: they wait for the next turn. */
-static twl_timer *take_due(struct twl__timers *timers)
+static twl_timer *first(const struct twl__timers *timers)
 {
-    if (timers->count == 0 || timers->heap[0].due > timers->now ||
-        timers->heap[0].order >= timers->limit)
-        return NULL;
-    twl_timer *timer = timers->heap[0].timer;
+    return timers->slots[timers->heap[0].slot].timer;
+}
+
+/* Whether the first timer belongs to the pass that runs. What a timer's function starts waits
+ * for the next turn, and ends the pass if it is overdue already. */
+static bool is_due(const struct twl__timers *timers)
+{
+    return timers->count > 0 && timers->heap[0].due <= timers->now &&
+           timers->slots[timers->heap[0].slot].order < timers->limit;
+}
+
+static twl_timer *take_first(struct twl__timers *timers)
+{
+    twl_timer *timer = first(timers);
+
     twl_timer_stop(timer);
+#ifdef __GNUC__
+    /* Its memory arrives while this one's function runs. */
+    if (timers->count > 0) __builtin_prefetch(first(timers));
+#endif
     return timer;
 }
 
@@ -178,25 +234,28 @@ twl_timer *twl_timer_next(twl_reactor *reactor, twl_timer_fn fn)
 {
     struct twl__timers *timers = &reactor->timers;
 
-    if (timers->count == 0 || timers->heap[0].timer->fn != fn) return NULL;
-    return take_due(timers);
+    if (!is_due(timers) || first(timers)->fn != fn) return NULL;
+    return take_first(timers);
 }
 
 static void run_due(struct ev_loop *loop, ev_timer *alarm, int events)
 {
     twl_reactor *reactor = alarm->data;
     struct twl__timers *timers = &reactor->timers;
-    twl_timer *timer;
     (void)loop;
     (void)events;
 
     timers->now = twl_reactor_seconds(reactor);
     timers->limit = timers->order;
-    while ((timer = take_due(timers))) timer->fn(timer);
+    while (is_due(timers)) {
+        twl_timer *timer = take_first(timers);
+        timer->fn(timer);
+    }
 }
 
 void twl__timers_open(twl_reactor *reactor)
 {
+    reactor->timers.free_slot = IDLE;
     ev_timer_init(&reactor->timers.alarm, run_due, 0., 0.);
     reactor->timers.alarm.data = reactor;
 }
@@ -205,8 +264,10 @@ void twl__timers_close(twl_reactor *reactor)
 {
     struct twl__timers *timers = &reactor->timers;
 
-    while (timers->count > 0) timers->heap[--timers->count].timer->index = IDLE;
+    while (timers->count > 0) twl_timer_stop(first(timers));
     twl__free(reactor, timers->heap, timers->capacity * sizeof *timers->heap);
+    twl__free(reactor, timers->slots,
+              timers->slot_capacity * sizeof *timers->slots);
     ev_timer_stop(reactor->loop, &timers->alarm);
 }
 
