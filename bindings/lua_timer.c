@@ -62,6 +62,14 @@ static void on_timer(twl_timer *timer)
     twl__call(call->context, run_due, timer, "Unhandled error in a delayed call");
 }
 
+static void check_callable(lua_State *L, int index)
+{
+    if (lua_isfunction(L, index)) return;
+    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+        luaL_typeerror(L, index, "function");
+    lua_pop(L, 1);
+}
+
 /* callLater(reactor, delay, f, ...) -> delayed call */
 static int call_later(lua_State *L)
 {
@@ -73,7 +81,7 @@ static int call_later(lua_State *L)
 
     luaL_argcheck(L, delay >= 0. && delay < 1e300, ARG_DELAY,
                   "delay must be a number of seconds, 0 or more");
-    if (arguments < 0) luaL_argerror(L, ARG_FUNCTION, "function expected");
+    check_callable(L, ARG_FUNCTION);
     call = lua_newuserdatauv(L, sizeof *call + twl_timer_size(), 1 + arguments);
     lua_pushvalue(L, lua_upvalueindex(TWL__METATABLE));
     lua_setmetatable(L, -2);
