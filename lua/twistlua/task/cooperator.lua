@@ -219,10 +219,6 @@ function Cooperator:stop()
     local stopped = SchedulerStopped()
     task:_complete(stopped, Failure(stopped))
   end
-  if self._call then
-    self._call:cancel()
-    self._call = nil
-  end
 end
 
 return {
