@@ -148,10 +148,10 @@ static void refuses_what_is_no_signal(void)
 static void takes_real_time_signals_too(void)
 {
     twl_reactor *reactor = reactor_new();
-    twl_signal *taken = signal_new(reactor, SIGRTMAX, count_call);
+    twl_signal *taken = signal_new(reactor, SIGRTMIN, count_call);
 
     CHECK_INT(0, twl_signal_start(taken));
-    raise(SIGRTMAX);
+    raise(SIGRTMIN);
     TURN_UNTIL(reactor, calls == 1);
     twl_reactor_close(reactor);
     free(taken);

@@ -37,12 +37,13 @@ static twl_timer *named(twl_reactor *reactor, const char *name)
 static void runs_timers_in_the_order_of_their_due_times(void)
 {
     twl_reactor *reactor = reactor_new();
+    double now = twl_reactor_seconds(reactor);
     twl_timer *a = named(reactor, "a"), *b = named(reactor, "b"),
               *c = named(reactor, "c");
 
-    CHECK_INT(0, twl_timer_start(a, 0.006));
-    CHECK_INT(0, twl_timer_start(b, 0.002));
-    CHECK_INT(0, twl_timer_start(c, 0.004));
+    CHECK_INT(0, twl_timer_start_at(a, now + 0.006));
+    CHECK_INT(0, twl_timer_start_at(b, now + 0.002));
+    CHECK_INT(0, twl_timer_start_at(c, now + 0.004));
     TURN_UNTIL(reactor, strlen(names) == 3);
     CHECK_TEXT("bca", names);
     twl_reactor_close(reactor);
@@ -101,12 +102,13 @@ static void puts_a_restarted_timer_behind_its_equals(void)
 static void moves_an_active_timer_instead_of_adding_one(void)
 {
     twl_reactor *reactor = reactor_new();
+    double now = twl_reactor_seconds(reactor);
     twl_timer *a = named(reactor, "a"), *b = named(reactor, "b");
 
     twl_timer_start(a, 0.);
     twl_timer_start(b, 3600.);
-    twl_timer_start(a, 0.004);
-    twl_timer_start(b, 0.002);
+    twl_timer_start_at(a, now + 0.004);
+    twl_timer_start_at(b, now + 0.002);
     TURN_UNTIL(reactor, strlen(names) == 2);
     turn_idle(reactor);
     CHECK_TEXT("ba", names);
