@@ -223,10 +223,15 @@ static void host_rest(twl_deferred *d)
 
 /* ---- For other bindings -------------------------------------------------------------------------- */
 
+void twl__deferreds_push(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &ALL_KEY);
+}
+
 void twl__deferred_push_new(lua_State *L, twl_context *context)
 {
     (void)context;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &ALL_KEY);
+    twl__deferreds_push(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &CLASS_KEY);
     twl__deferred_make(L, lua_touserdata(L, -2), -2, sizeof(twl__lua_deferred),
                        TWL__VALUES);
@@ -266,7 +271,7 @@ twl__deferreds *twl__deferreds_open(lua_State *L, twl_context *context)
     static const twl_deferred_host host = {
         host_keep,   host_drop,  host_wait,  host_take,
         host_resume, host_enter, host_leave, host_rest};
-    twl__deferreds *all = lua_newuserdatauv(L, sizeof *all, 0);
+    twl__deferreds *all = lua_newuserdatauv(L, sizeof *all, TWL__QUEUE_VALUES);
 
     memset(all, 0, sizeof *all);
     all->host = host;

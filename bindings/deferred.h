@@ -85,6 +85,8 @@ typedef struct twl__deferreds {
     lua_State *resumed;  /* the coroutine that a resume of ours runs, or NULL */
     lua_State *awaiting; /* the coroutine that has just yielded in await, or NULL */
     enum twl__given { TWL__GIVEN_NOTHING, TWL__GIVEN_RESULT, TWL__GIVEN_FAILURE } given;
+    int depth;           /* how many tasks are being driven, one from the other */
+    bool queued;         /* tasks wait until it is 0 */
     lua_State *driver;   /* where the task of the running coroutine stands, or NULL, */
     int driven;          /* and at which index */
     bool hooked;         /* a coroutine has our hook, and had these: */
@@ -192,6 +194,11 @@ void twl__trace_describe(lua_State *L, int index, const char *text);
 /* Put the failure of the Deferred at all->base, whose chain has ended, under guard. */
 void twl__unhandled_guard(twl__deferreds *all);
 
+/* Have it reported if the task at [task], which waits, is never resumed; and no longer. The first
+ * returns false without memory for it. */
+bool twl__leash_put_on(lua_State *L, int task);
+void twl__leash_take_off(lua_State *L, int task);
+
 void twl__unhandled_open(lua_State *L, twl__deferreds *all);
 
 /* ---- Coroutines (lua_coroutine.c) -------------------------------------------------------------- */
@@ -203,6 +210,10 @@ void twl__coroutine_open(lua_State *L, twl__deferreds *all, int class);
 
 /* The one of this universe, with the functions that the engine calls. [-0, +0] */
 twl__deferreds *twl__deferreds_open(lua_State *L, twl_context *context);
+
+/* Push its userdata, whose user values are the first and last task of the queue. */
+enum { TWL__QUEUE_FIRST = 1, TWL__QUEUE_LAST, TWL__QUEUE_VALUES = TWL__QUEUE_LAST };
+void twl__deferreds_push(lua_State *L);
 
 /* Anchor the metatable at the top for twl__deferred_push_new(). [-0, +0] */
 void twl__deferreds_set_class(lua_State *L);

@@ -51,9 +51,10 @@ static void push_engine_result(lua_State *L, int index, twl_value *result)
     lua_setiuservalue(L, index, TWL__RESULT);
 }
 
+/* Of one that waits: the Deferred that it waits for. */
 static void push_result(lua_State *L, int index, twl__lua_deferred *self)
 {
-    if (!self->base.result.hosted) {
+    if (!self->base.result.hosted && !self->base.waiting_for) {
         push_engine_result(L, index, &self->base.result);
         return;
     }

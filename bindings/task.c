@@ -2,7 +2,10 @@
  * task.c -- runs a coroutine until it waits or ends, and makes its end the task's result. */
 #include "task.h"
 
-static const char LEASH_KEY, WAITING_KEY, RETURN_KEY, HOOKED_KEY;
+static const char RETURN_KEY, HOOKED_KEY;
+
+/* How many coroutines may resume each other. Lua allows 200 nested calls of C functions. */
+enum { DEPTH_MAX = 50 };
 
 enum outcome { WAITS, RETURNED, FAILED };
 
@@ -45,63 +48,6 @@ int twl__close_thread(lua_State *co, lua_State *from)
 #endif
 }
 
-/* ---- Tasks that are never resumed --------------------------------------------------------- */
-
-/* The leash of a task is collected with it. It is then missing from the table of the waiting,
- * which is weak, unless the universe is being closed: then there is nothing to report. */
-static int leash_gc(lua_State *L)
-{
-    lua_State *thread;
-
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
-    lua_getiuservalue(L, 1, 1);
-    thread = lua_tothread(L, -1);
-    if (!thread || lua_rawgetp(L, 2, lua_touserdata(L, 1)) != LUA_TNIL) return 0;
-    lua_pushliteral(L, "the coroutine waited for a Deferred that nobody can fire any more");
-    twl__failure_capture(L, thread, 0);
-    twl__report_later(twl__context_of(L), L, "A coroutine will never be resumed");
-    return 0;
-}
-
-/* make_leash(task) */
-static int make_leash(lua_State *L)
-{
-    twl__task *task = lua_touserdata(L, 1);
-    void *leash = lua_newuserdatauv(L, 0, 1);
-
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &LEASH_KEY);
-    lua_setmetatable(L, -2);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
-    lua_pushvalue(L, -2);
-    lua_rawsetp(L, -2, leash);
-    lua_pop(L, 1);
-    lua_getiuservalue(L, 1, TWL__RESULT);
-    lua_setiuservalue(L, -2, 1);
-    lua_setiuservalue(L, 1, TWL__LEASH);
-    task->leashed = true;
-    return 0;
-}
-
-/* Returns false without memory for it. */
-static bool put_on_leash(lua_State *L, int task)
-{
-    lua_pushcfunction(L, make_leash);
-    lua_pushvalue(L, task);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-    lua_pop(L, 1);
-    return false;
-}
-
-static void take_off_leash(lua_State *L, struct task task)
-{
-    if (!task.self->leashed) return;
-    lua_getiuservalue(L, task.index, TWL__LEASH);
-    lua_pushnil(L);
-    lua_setiuservalue(L, -2, 1);
-    lua_pop(L, 1);
-    task.self->leashed = false;
-}
-
 /* ---- Handing values to the coroutine ------------------------------------------------------- */
 
 /* Runs as coroutine.yield returns a Failure: makes that yield raise. */
@@ -128,27 +74,79 @@ static void hook_yield(twl__deferreds *all, lua_State *co)
     lua_sethook(co, raise_at_yield, LUA_MASKRET, 0);
 }
 
-/* Hand the value at the top of [L] to the coroutine, which awaited it or just yielded the
- * Deferred, to be resumed with. [-1, +0] */
+/* Move the value at the top of [L] to the coroutine, which awaited it or just yielded the
+ * Deferred, to be resumed with it. [-1, +0] */
 static void give(lua_State *L, struct task task, bool failed)
 {
-    twl__deferreds *all = ALL_OF(task.self);
-    lua_State *co = task.self->thread;
-
     if (failed) { /* for the trace, should it raise the same error */
         lua_pushvalue(L, -1);
         lua_setiuservalue(L, task.index, TWL__AWAITED);
     }
-    lua_xmove(L, co, 1);
-    if (task.self->awaits)
-        all->given = failed ? TWL__GIVEN_FAILURE : TWL__GIVEN_RESULT;
-    else if (failed)
-        hook_yield(all, co);
+    lua_xmove(L, task.self->thread, 1);
+    task.self->given = failed ? TWL__GIVEN_FAILURE : TWL__GIVEN_RESULT;
+}
+
+/* ---- The queue ------------------------------------------------------------------------------- */
+
+/* Put the task at [index] at the end. [-0, +0] */
+static void put_into_queue(lua_State *L, int index)
+{
+    int queue = lua_gettop(L) + 1;
+
+    twl__deferreds_push(L);
+    if (lua_getiuservalue(L, queue, TWL__QUEUE_LAST) == LUA_TNIL) {
+        lua_pushvalue(L, index);
+        lua_setiuservalue(L, queue, TWL__QUEUE_FIRST);
+    } else {
+        lua_pushvalue(L, index);
+        lua_setiuservalue(L, -2, TWL__PREVIOUS);
+    }
+    lua_pushvalue(L, index);
+    lua_setiuservalue(L, queue, TWL__QUEUE_LAST);
+    lua_settop(L, queue - 1);
+}
+
+/* Push the first task, taken out of the queue. [-0, +(0|1)] */
+static bool take_from_queue(lua_State *L)
+{
+    int queue = lua_gettop(L) + 1, first = queue + 1;
+
+    twl__deferreds_push(L);
+    if (lua_getiuservalue(L, queue, TWL__QUEUE_FIRST) == LUA_TNIL) {
+        lua_settop(L, queue - 1);
+        return false;
+    }
+    lua_getiuservalue(L, first, TWL__PREVIOUS);
+    if (lua_isnil(L, -1)) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, queue, TWL__QUEUE_LAST);
+    }
+    lua_setiuservalue(L, queue, TWL__QUEUE_FIRST);
+    lua_pushnil(L);
+    lua_setiuservalue(L, first, TWL__PREVIOUS);
+    lua_remove(L, queue);
+    return true;
+}
+
+static enum outcome drive(lua_State *L, struct task task, int count);
+
+/* After the outermost coroutine: run what was queued. */
+static void run_queue(lua_State *L, twl__deferreds *all)
+{
+    struct task task = {NULL, lua_gettop(L) + 1};
+    enum outcome outcome;
+
+    while (all->queued && take_from_queue(L)) {
+        task.self = lua_touserdata(L, task.index);
+        outcome = drive(L, task, 1);
+        if (outcome != WAITS)
+            twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
+        lua_settop(L, task.index - 1);
+    }
+    all->queued = false;
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
-
-static enum outcome drive(lua_State *L, struct task task, int count);
 
 /* The awaited Deferred at all->base has a result: go on with the task that waited for it. */
 static void go_on(twl_deferred *d, void *waiter, twl_value *result)
@@ -162,13 +160,19 @@ static void go_on(twl_deferred *d, void *waiter, twl_value *result)
     twl__stage_release(L, TWL__LUA_DEFERRED(d), all->base, waiter);
     failed = twl__result_take(L, TWL__LUA_DEFERRED(d), all->base);
     *result = twl__opaque; /* nil, as taking left it */
-    if (task.self->thread) {
-        give(L, task, failed);
-        outcome = drive(L, task, 1);
-    } else { /* it returned this Deferred */
-        outcome = failed ? FAILED : RETURNED;
-    }
     all->litter = true;
+    if (!task.self->thread) { /* it returned this Deferred */
+        outcome = failed ? FAILED : RETURNED;
+    } else {
+        give(L, task, failed);
+        if (all->depth >= DEPTH_MAX) {
+            put_into_queue(L, task.index);
+            all->queued = true;
+            return;
+        }
+        outcome = drive(L, task, 1);
+        if (all->depth == 0 && all->queued) run_queue(L, all);
+    }
     if (outcome == WAITS) return;
     twl__deferred_settle(L, waiter, task.index, outcome == FAILED);
     lua_settop(L, task.index);
@@ -190,7 +194,7 @@ static int await(lua_State *L, struct task task, twl__lua_deferred *other, int a
     twl__lua_deferred *self = &task.self->base;
     twl__run outer;
 
-    if (!task.self->leashed && !put_on_leash(L, task.index)) return TWL_ENOMEM;
+    if (!task.self->leashed && !twl__leash_put_on(L, task.index)) return TWL_ENOMEM;
     if (twl__stage_hold(L, other, awaited, self, task.index) < 0) return TWL_ENOMEM;
     lua_pushvalue(L, awaited);
     lua_setiuservalue(L, task.index, TWL__AWAITED);
@@ -356,20 +360,29 @@ static enum outcome raised(lua_State *L, struct task task)
 
 static int resume(lua_State *L, struct task task, int count, int *results)
 {
-    twl__deferreds *all = ALL_OF(task.self);
-    lua_State *co = task.self->thread, *resumed = all->resumed, *driver = all->driver;
+    twl__task *self = task.self;
+    twl__deferreds *all = ALL_OF(self);
+    lua_State *resumed = all->resumed, *driver = all->driver;
     int driven = all->driven, status;
 
-    all->resumed = co;
+    if (self->awaits)
+        all->given = self->given;
+    else if (self->given == TWL__GIVEN_FAILURE)
+        hook_yield(all, self->thread);
+    self->given = TWL__GIVEN_NOTHING;
+    all->resumed = self->thread;
     all->driver = L;
     all->driven = task.index;
-    status = lua_resume(co, L, count, results);
+    all->depth++;
+    status = lua_resume(self->thread, L, count, results);
+    all->depth--;
     all->resumed = resumed;
     all->driver = driver;
     all->driven = driven;
+    all->given = TWL__GIVEN_NOTHING;
     if (all->hooked) { /* it was not even resumed */
         all->hooked = false;
-        lua_sethook(co, all->hook, all->hook_mask, all->hook_count);
+        lua_sethook(self->thread, all->hook, all->hook_mask, all->hook_count);
     }
     return status;
 }
@@ -387,7 +400,7 @@ static enum outcome drive(lua_State *L, struct task task, int count)
             count = answer(L, task, count);
             continue;
         }
-        take_off_leash(L, task);
+        if (task.self->leashed) twl__leash_take_off(L, task.index);
         outcome = status == LUA_OK ? returned(L, task, count) : raised(L, task);
         if (outcome == WAITS) return WAITS;
         lua_pushnil(L); /* the trace does not need it any more */
@@ -406,7 +419,9 @@ void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count)
     task.index = lua_gettop(L);
     task.self = lua_touserdata(L, task.index);
     outcome = drive(L, task, count);
-    if (outcome != WAITS) twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
+    if (all->depth == 0 && all->queued) run_queue(L, all);
+    if (outcome != WAITS)
+        twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
 }
 
 /* ---- Opening --------------------------------------------------------------------------------------- */
@@ -417,20 +432,7 @@ void twl__task_open(lua_State *L, twl__deferreds *all)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &HOOKED_KEY);
 
     lua_createtable(L, 0, 1);
-    lua_pushlightuserdata(L, all->context);
-    lua_pushcclosure(L, leash_gc, 1);
-    lua_setfield(L, -2, "__gc");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &LEASH_KEY);
-
-    lua_createtable(L, 0, 1);
     lua_pushliteral(L, "returnValue outside a function made by defer.inlineCallbacks");
     lua_setfield(L, -2, "__name");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &RETURN_KEY);
-
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
 }

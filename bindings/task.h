@@ -6,6 +6,9 @@
  * all->awaiting set: to task.c itself, or to a resume of ours (lua_coroutine.c), which passes
  * it on. The task becomes the Deferred's waiter, and the engine resumes it from that
  * Deferred's chain, with the value or Failure and all->given set.
+ * Resuming nests: what a coroutine fires may resume the next one. Beyond a depth, tasks are
+ * put into a queue instead, which is run when the outermost one has returned: tasks linked by
+ * their user values TWL__PREVIOUS, which they do not need before they are fired.
  * The thread of a task is its user value TWL__RESULT until the coroutine has ended. */
 #ifndef TWL_TASK_H
 #define TWL_TASK_H
@@ -15,6 +18,7 @@
 typedef struct twl__task {
     twl__lua_deferred base;
     lua_State *thread; /* NULL: has ended */
+    enum twl__given given; /* what it is to be resumed with */
     bool awaits;       /* it waits in await, not in coroutine.yield */
     bool leashed;      /* it has a leash */
     bool cancelled;    /* cancelled while its coroutine was running */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * unhandled.c -- failures that nobody handled, and the traces that debugging keeps.
+ * unhandled.c -- failures that nobody handled, coroutines that nobody resumes, and the traces
+ * that debugging keeps.
  * A failure that is left at the end of a chain is put into a guard, whose finalizer reports it
  * when the Deferred is collected or the universe closed. A stage that is added before that
- * takes it out again. */
-#include "deferred.h"
+ * takes it out again. In the same way a coroutine that waits has a leash until it has ended. */
+#include "task.h"
 
-static const char GUARD_KEY, TRACES_KEY, LEFT_KEY;
+static const char GUARD_KEY, LEASH_KEY, TRACES_KEY, LEFT_KEY, WAITING_KEY;
 
 static const char UNHANDLED[] = "Unhandled error in Deferred";
 
@@ -165,22 +166,91 @@ void twl__unhandled_guard(twl__deferreds *all)
     twl__report(all->context, L, UNHANDLED);
 }
 
+/* ---- Leashes: tasks that are never resumed ----------------------------------------------------- */
+
+/* The leash of a task is collected with it. It is then missing from the table of the waiting,
+ * which is weak, unless the universe is being closed: then there is nothing to report. */
+static int leash_gc(lua_State *L)
+{
+    lua_State *thread;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
+    lua_getiuservalue(L, 1, 1);
+    thread = lua_tothread(L, -1);
+    if (!thread || lua_rawgetp(L, 2, lua_touserdata(L, 1)) != LUA_TNIL) return 0;
+    lua_pushliteral(L, "the coroutine waited for a Deferred that nobody can fire any more");
+    twl__failure_capture(L, thread, 0);
+    twl__report_later(twl__context_of(L), L, "A coroutine will never be resumed");
+    return 0;
+}
+
+/* make_leash(task) */
+static int make_leash(lua_State *L)
+{
+    twl__task *task = lua_touserdata(L, 1);
+    void *leash = lua_newuserdatauv(L, 0, 1);
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &LEASH_KEY);
+    lua_setmetatable(L, -2);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, leash);
+    lua_pop(L, 1);
+    lua_getiuservalue(L, 1, TWL__RESULT);
+    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, 1, TWL__LEASH);
+    task->leashed = true;
+    return 0;
+}
+
+bool twl__leash_put_on(lua_State *L, int task)
+{
+    lua_pushcfunction(L, make_leash);
+    lua_pushvalue(L, task);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+void twl__leash_take_off(lua_State *L, int task)
+{
+    lua_getiuservalue(L, task, TWL__LEASH);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 1);
+    ((twl__task *)lua_touserdata(L, task))->leashed = false;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------------- */
+
+/* Keep a new table with weak keys or values, as [mode] says. */
+static void keep_weak(lua_State *L, const char *mode, const void *key)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+static void keep_finalizer(lua_State *L, twl_context *context, lua_CFunction gc,
+                           const void *key)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushlightuserdata(L, context);
+    lua_pushcclosure(L, gc, 1);
+    lua_setfield(L, -2, "__gc");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
 void twl__unhandled_open(lua_State *L, twl__deferreds *all)
 {
     all->left.run = report_job;
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &LEFT_KEY);
-
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACES_KEY);
-
-    lua_createtable(L, 0, 1);
-    lua_pushlightuserdata(L, all->context);
-    lua_pushcclosure(L, guard_gc, 1);
-    lua_setfield(L, -2, "__gc");
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &GUARD_KEY);
+    keep_weak(L, "k", &TRACES_KEY);
+    keep_weak(L, "v", &WAITING_KEY);
+    keep_finalizer(L, all->context, guard_gc, &GUARD_KEY);
+    keep_finalizer(L, all->context, leash_gc, &LEASH_KEY);
 }
