@@ -26,6 +26,7 @@ static const char USAGE[] =
     "       twistlua [options] -e CODE [args]\n"
     "       twistlua [options] - [args]        (the script comes from standard "
     "input)\n"
+    "       twistlua [options] test [busted options] [paths]\n"
     "\n"
     "  -e CODE            run CODE\n"
     "  --reactor=NAME     wait for events with NAME; --version lists the names\n"
@@ -104,6 +105,10 @@ static int read_options(int argc, char **argv, struct options *out)
     if (!out->code && optind >= argc) return wrong_usage();
     out->script_index = out->code ? 0 : optind++;
     if (!out->code) out->script = argv[out->script_index];
+    if (out->script && strcmp(out->script, "test") == 0) {
+        out->code = "require('twistlua.test.command')(...)";
+        out->script = NULL;
+    }
     out->argc = argc - optind;
     out->argv = argv + optind;
     return -1;

@@ -1,0 +1,333 @@
+---@meta
+-- SPDX-License-Identifier: MIT
+-- core.lua -- the types of what is written in C, for editors; never loaded.
+-- All of it may be called only on the thread that runs the reactor. What is named `core` is for the Lua
+-- modules of twistlua; programs use those.
+
+-- ---- Delayed calls (Twisted: IDelayedCall) ----------------------------------------------
+
+---What `reactor:callLater` returns.
+---@class twistlua.DelayedCall
+local DelayedCall = {}
+
+---Take the call back. Raises AlreadyCalled or AlreadyCancelled.
+function DelayedCall:cancel() end
+
+---Have it due `seconds` from now. Raises AlreadyCalled or AlreadyCancelled.
+---@param seconds number
+function DelayedCall:reset(seconds) end
+
+---Have it due `seconds` later than it was, earlier with a negative number.
+---@param seconds number
+function DelayedCall:delay(seconds) end
+
+---@return number seconds when it is, or was, due, on the clock of `reactor:seconds()`
+function DelayedCall:getTime() end
+
+---@return boolean pending
+function DelayedCall:active() end
+
+-- ---- Transports (Twisted: ITCPTransport, IUNIXTransport) ------------------------------------
+
+---A connection, as its protocol sees it. Nothing is called back inside these methods but a producer.
+---@class twistlua.Transport
+---@field connected boolean it may still send: open, or closing
+---@field disconnecting boolean loseConnection was called and output is still leaving
+---@field disconnected boolean the descriptor is closed
+---@field protocol twistlua.Protocol|nil
+---@field producer table|nil the registered producer
+local Transport = {}
+
+---Queue bytes. All that is written in one turn leaves together. Dropped after loseConnection (unless a producer
+---is registered), loseWriteConnection, or the end.
+---@param data string
+function Transport:write(data) end
+
+---@param pieces string[]
+function Transport:writeSequence(pieces) end
+
+---Read no more, send what is queued, close: connectionLost(ConnectionDone) follows.
+function Transport:loseConnection() end
+
+---Close at once with a reset: what is queued is lost, connectionLost(ConnectionAborted) follows in a later turn.
+function Transport:abortConnection() end
+
+---Send our end when the queue is empty and go on reading. The protocol hears writeConnectionLost.
+function Transport:loseWriteConnection() end
+
+---Read nothing, and notice no end, until resumeProducing.
+function Transport:pauseProducing() end
+
+function Transport:resumeProducing() end
+
+---As a producer: loseConnection.
+function Transport:stopProducing() end
+
+---Let `producer` write as the connection takes it. A push producer is paused while more than 64 KiB wait and
+---resumed when none do; a pull producer is asked each time that none do. Raises if there is one already.
+---@param producer table with pauseProducing (push only), resumeProducing, stopProducing
+---@param streaming boolean true for a push producer
+function Transport:registerProducer(producer, streaming) end
+
+---The producer is done; a loseConnection that waited for it goes on.
+function Transport:unregisterProducer() end
+
+---@return twistlua.IPv4Address|twistlua.IPv6Address|twistlua.UNIXAddress|nil ours; nil once closed
+function Transport:getHost() end
+
+---@return twistlua.IPv4Address|twistlua.IPv6Address|twistlua.UNIXAddress|nil the other side's
+function Transport:getPeer() end
+
+---@param on boolean
+function Transport:setTcpNoDelay(on) end
+
+---@return boolean
+function Transport:getTcpNoDelay() end
+
+---@param on boolean
+function Transport:setTcpKeepAlive(on) end
+
+---@return boolean
+function Transport:getTcpKeepAlive() end
+
+---@return integer fd -1 once closed; the transport keeps it
+function Transport:getHandle() end
+
+-- ---- core ---------------------------------------------------------------------------------
+
+---@class twistlua.core
+---@field version string
+---@field timer { callLater: function, getDelayedCalls: function }
+local core = {}
+
+core.reactor = {}
+
+---@param backend string|nil
+---@param runQueue fun() called by a job that soon() asks for
+---@return string|nil backend, string? message, string? name
+function core.reactor.open(backend, runQueue) end
+
+---@return boolean
+function core.reactor.isOpen() end
+
+---@return string[] best first
+function core.reactor.backends() end
+
+---@return true|nil, string? message, string? name, integer? errno
+function core.reactor.run() end
+
+---@param timeout? number seconds
+---@return true|nil, string? message, string? name, integer? errno
+function core.reactor.step(timeout) end
+
+function core.reactor.crash() end
+
+---@return number
+function core.reactor.seconds() end
+
+function core.reactor.soon() end
+
+---@return string
+function core.reactor.libevVersion() end
+
+---Log what finalizers had to report.
+function core.reactor.reportPending() end
+
+core.timer = {}
+
+---@return twistlua.DelayedCall
+function core.timer.callLater(_, delay, f, ...) end
+
+---@return twistlua.DelayedCall[]
+function core.timer.getDelayedCalls() end
+
+---@class twistlua.core.watch
+local watch = {}
+
+---@param read boolean
+---@param write boolean
+function watch:set(read, write) end
+
+core.watch = {}
+
+---@param fd integer
+---@param f fun(watch: twistlua.core.watch, readable: boolean, writable: boolean) both false: the descriptor is another's now
+---@return twistlua.core.watch
+function core.watch.new(fd, f) end
+
+---@class twistlua.core.signal
+local signal = {}
+
+---The default handling again.
+function signal:drop() end
+
+core.signal = {}
+
+---@param name string "SIGINT", ...
+---@param f fun()
+---@return twistlua.core.signal|nil, string? message, string? name, integer? errno
+function core.signal.take(name, f) end
+
+---@param name string
+---@return boolean
+function core.signal.isDefault(name) end
+
+core.transport = {}
+
+---@param lost fun(transport, protocol, failure, message, name, errno)
+---@param makeAddress fun(kind: string, host: string, port: integer|nil): table
+function core.transport.open(lost, makeAddress) end
+
+---Give the connection to its protocol and begin to read.
+function core.transport.attach(transport, protocol) end
+
+---Close quietly: for a connection that no protocol wants.
+function core.transport.refuse(transport) end
+
+---Close as if the connection had broken.
+function core.transport.lose(transport) end
+
+---Close with `failure` as the reason.
+function core.transport.fail(transport, failure) end
+
+---@return twistlua.Transport[]
+function core.transport.live() end
+
+---@param fd integer
+---@return twistlua.Transport|nil, string? message, string? name, integer? errno
+function core.transport.adopt(fd) end
+
+---@class twistlua.core.listener
+local listener = {}
+
+function listener:close() end
+
+---@return string|nil kind, string? host, integer? port
+function listener:address() end
+
+---@param paused boolean
+function listener:pause(paused) end
+
+---@return integer
+function listener:fd() end
+
+core.listener = {}
+
+---@return twistlua.core.listener|nil, string? message, string? name, integer? errno
+function core.listener.open(accepted, failed, options, kind, host, port) end
+
+---@param path string
+---@return boolean somebody holds PATH.lock
+function core.listener.locked(path) end
+
+---@class twistlua.core.attempt
+local attempt = {}
+
+function attempt:cancel() end
+
+core.connector = {}
+
+---@return twistlua.core.attempt
+function core.connector.start(done, timeout, kind, host, port, bindKind, bindHost, bindPort) end
+
+---Raise for a place that start would refuse.
+function core.connector.check(...) end
+
+core.socket = {}
+
+---@return userdata|nil, string? message, string? name, integer? errno
+function core.socket.listen(backlog, kind, host, port) end
+
+---@return userdata|nil, boolean|string pending
+function core.socket.connect(kind, host, port) end
+
+---@class twistlua.core.socket
+local socket = {}
+
+function socket:accept() end
+function socket:recv(size) end
+function socket:send(bytes) end
+function socket:outcome() end
+function socket:localPlace() end
+function socket:peerPlace() end
+function socket:fileno() end
+function socket:setBlocking(blocking) end
+function socket:shutdown() end
+function socket:close() end
+
+core.failure = {}
+
+---@return twistlua.Failure
+function core.failure.new(value) end
+
+---@return boolean
+function core.failure.isFailure(value) end
+
+---The captured frames, innermost first.
+function core.failure.frames(failure) end
+
+---The Failure that await raised again as this one.
+function core.failure.origin(failure) end
+
+---@return boolean ok, any ... results, or the Failure
+function core.failure.call(f, ...) end
+
+-- ---- Deferreds (Twisted: Deferred) -----------------------------------------------------------
+
+---@class twistlua.Deferred
+local Deferred = {}
+
+---@param f fun(result: any, ...): any its arguments are the result and then the extra ones
+---@return twistlua.Deferred self
+function Deferred:addCallback(f, ...) end
+
+---@param f fun(failure: twistlua.Failure, ...): any
+---@return twistlua.Deferred self
+function Deferred:addErrback(f, ...) end
+
+---@param f fun(result: any, ...): any
+---@return twistlua.Deferred self
+function Deferred:addBoth(f, ...) end
+
+---@param callback function|nil
+---@param errback function|nil
+---@param options? { callbackArgs?: table, errbackArgs?: table }
+---@return twistlua.Deferred self
+function Deferred:addCallbacks(callback, errback, options) end
+
+---Fire `other` with this one's outcome.
+---@param other twistlua.Deferred
+---@return twistlua.Deferred self
+function Deferred:chainDeferred(other) end
+
+---Fire with a result. Raises AlreadyCalledError.
+function Deferred:callback(result) end
+
+---Fire with a Failure or an error value. Raises AlreadyCalledError.
+function Deferred:errback(failure) end
+
+function Deferred:pause() end
+function Deferred:unpause() end
+
+---Ask the canceller to stop it; without one, or if that does not fire it, it fails with CancelledError.
+function Deferred:cancel() end
+
+core.deferred = {}
+
+function core.deferred.new(canceller) end
+function core.deferred.succeed(value) end
+function core.deferred.fail(value) end
+function core.deferred.isDeferred(value) end
+function core.deferred.setDebugging(on) end
+function core.deferred.getDebugging() end
+function core.deferred.traces(d) end
+function core.deferred.await(d) end
+function core.deferred.run(f, ...) end
+function core.deferred.inlineCallbacks(f) end
+function core.deferred.ensureDeferred(coroutine, ...) end
+function core.deferred.returnValue(value) end
+function core.deferred.replaceResume() end
+function core.deferred.resume(coroutine, ...) end
+function core.deferred.wrap(f) end
+
+return core
