@@ -99,12 +99,22 @@ static int attempt_cancel(lua_State *L)
     return 0;
 }
 
+/* check(kind, host or path, port): raises where that is no address */
+static int connector_check(lua_State *L)
+{
+    twl_address address;
+
+    twl__check_address(L, 1, &address);
+    return 0;
+}
+
 void twl__open_connector(lua_State *L, twl_context *context)
 {
     static const luaL_Reg methods[] = {{"cancel", attempt_cancel},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
     static const luaL_Reg functions[] = {{"start", connector_start},
+                                         {"check", connector_check},
                                          {NULL, NULL}};
 
     twl__class_new(L, context, &context->connectors, "twistlua.connector", methods,

@@ -19,6 +19,22 @@ local Connector = Object:extend("Connector")
 
 local DEFAULT_TIMEOUT = 30   -- seconds
 
+-- What is wrong with the arguments is raised where connectTCP or connectUNIX was called.
+local CALLER = 4
+
+local function checkTimeout(what, timeout)
+  if timeout and not (timeout >= 0 and timeout < math.huge) then
+    error(("%s: timeout must be a number of seconds, 0 for none, got %s"):format(what, timeout), CALLER)
+  end
+end
+
+local function checkPort(what, port, level)
+  local number = tonumber(port)
+  if number and not (math.tointeger(number) and number >= 0 and number <= 65535) then
+    error(("%s must be between 0 and 65535, got %s"):format(what, port), level)
+  end
+end
+
 function Connector:init(reactor, factory, destination, given)
   self.reactor = reactor
   self.factory = factory
@@ -32,11 +48,19 @@ end
 
 local function bindPlace(bindAddress)
   if bindAddress == nil then return nil end
-  if type(bindAddress) == "string" then bindAddress = { bindAddress, 0 } end
-  return { "TCP", bindAddress[1], bindAddress[2] or 0 }
+  if type(bindAddress) == "string" then bindAddress = { bindAddress } end
+  local host = type(bindAddress) == "table" and bindAddress[1]
+  local port = host and bindAddress[2] or 0
+  if type(host) ~= "string" or math.type(port) ~= "integer" then
+    error('connectTCP: bindAddress must be "host" or { "host", port }', CALLER)
+  end
+  checkPort("connectTCP: the port of bindAddress", port, CALLER + 1)
+  return { "TCP", host, port }
 end
 
 function Connector.tcp(reactor, host, port, factory, given)
+  checkTimeout("connectTCP", given.timeout)
+  checkPort("connectTCP: port", port, CALLER)
   local connector = Connector(reactor, factory, nil, given)
   connector.host, connector.port = host, port
   connector._bind = bindPlace(given.bindAddress)
@@ -44,6 +68,10 @@ function Connector.tcp(reactor, host, port, factory, given)
 end
 
 function Connector.unix(reactor, path, factory, given)
+  checkTimeout("connectUNIX", given.timeout)
+  if type(path) ~= "string" or not pcall(core.connector.check, "UNIX", path) then
+    error("connectUNIX: path must be a string that fits a UNIX socket's address", CALLER - 1)
+  end
   local connector = Connector(reactor, factory, { "UNIX", path }, given)
   connector._checkLock = given.checkPID
   return connector
@@ -65,14 +93,18 @@ function Connector:connect()
   if self.state ~= "disconnected" then
     error(("cannot connect: the connector is %s"):format(self.state), 2)
   end
+  if not self._factoryStarted then
+    self.factory:doStart()
+    self._factoryStarted = true
+  end
   self.state = "connecting"
   network.connecting[self] = true
-  if not self._factoryStarted then
-    self._factoryStarted = true
-    self.factory:doStart()
-  end
   self:_begin()
-  self.factory:startedConnecting(self)
+  local started, failure = guard.call(self.factory.startedConnecting, self.factory, self)
+  if started then return end
+  self:_cancelAttempt()
+  self:_release()
+  error(failure.value, 0)
 end
 
 -- Every outcome comes in a later turn: also one that is known now.
@@ -111,6 +143,9 @@ function Connector:_start(place)
     return self:_failSoon(errors.ConnectError("nobody holds " .. place[2] .. ".lock"))
   end
   local bind = self._bind or {}
+  if bind[1] and not resolver.isLiteral(bind[2]) then
+    return self:_failSoon(errors.ConnectBindError(("'%s' is no IP address"):format(bind[2])))
+  end
   self._attempt = core.connector.start(function(transport, ...)
     self._attempt = nil
     if transport then
@@ -133,9 +168,8 @@ function Connector:_connected(transport)
   self.state = "connected"
   network.connecting[self] = nil
   self.transport = transport
-  local ok, protocol = guard.call(self.factory.buildProtocol, self.factory, transport:getPeer())
+  local ok, protocol = network.build(self.factory, transport:getPeer())
   if not ok then
-    require("twistlua.log").err(protocol, "Unhandled error in buildProtocol")
     core.transport.refuse(transport)
     return self:_fail(protocol)
   end
@@ -145,32 +179,38 @@ function Connector:_connected(transport)
   transport:loseConnection()
 end
 
-function Connector:_release(tell, reason)
+-- Be disconnected, and tell the factory by its method `event`, if one is named.
+function Connector:_release(event, reason)
   self.state = "disconnected"
   network.connecting[self] = nil
   self.transport = nil
   self._attempt = nil
-  tell(self.factory, self, reason)
+  local factory = self.factory
+  if event then guard.run("Unhandled error in " .. event, factory[event], factory, self, reason) end
   -- The factory may have called connect().
   if self.state == "disconnected" and self._factoryStarted then
     self._factoryStarted = false
-    self.factory:doStop()
+    factory:doStop()
   end
 end
 
 function Connector:_fail(reason)
-  self:_release(self.factory.clientConnectionFailed, reason)
+  self:_release("clientConnectionFailed", reason)
 end
 
 -- Called when the transport's protocol has heard of it.
 function Connector:connectionLost(reason)
-  self:_release(self.factory.clientConnectionLost, reason)
+  self:_release("clientConnectionLost", reason)
 end
 
-function Connector:_giveUp(err)
+function Connector:_cancelAttempt()
   local attempt = self._attempt
   self._attempt = nil
   if attempt then attempt:cancel() end
+end
+
+function Connector:_giveUp(err)
+  self:_cancelAttempt()
   self:_fail(Failure(err))
 end
 

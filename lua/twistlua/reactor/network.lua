@@ -57,14 +57,26 @@ function network.attach(transport, protocol, connector)
   core.transport.fail(transport, failure)
 end
 
+local function build(factory, peer)
+  local protocol = factory:buildProtocol(peer)
+  local kind = type(protocol)
+  if kind == "table" or kind == "userdata" or kind == "nil" then return protocol end
+  error("buildProtocol must return a protocol or nil, not a " .. kind, 0)
+end
+
+---Have the factory build a protocol. What goes wrong is logged.
+---@return boolean ok
+---@return twistlua.Protocol|twistlua.Failure|nil protocol or failure
+function network.build(factory, peer)
+  local ok, protocol = guard.call(build, factory, peer)
+  if not ok then require("twistlua.log").err(protocol, "Unhandled error in buildProtocol") end
+  return ok, protocol
+end
+
 ---A connection that a port accepted.
 function network.accepted(factory, transport, peer)
-  local ok, protocol = guard.call(factory.buildProtocol, factory, peer)
-  if not ok then
-    require("twistlua.log").err(protocol, "Unhandled error in buildProtocol")
-    protocol = nil
-  end
-  if protocol == nil then
+  local ok, protocol = network.build(factory, peer)
+  if not ok or protocol == nil then
     core.transport.refuse(transport)
   else
     network.attach(transport, protocol)

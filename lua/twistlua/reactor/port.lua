@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- reactor/port.lua -- a listening socket and its factory.
 
-local core    = require "twistlua.core"
-local Object  = require("twistlua.class").Object
-local errors  = require "twistlua.error"
-local log     = require "twistlua.log"
-local network = require "twistlua.reactor.network"
+local core     = require "twistlua.core"
+local Object   = require("twistlua.class").Object
+local errors   = require "twistlua.error"
+local guard    = require "twistlua.guard"
+local log      = require "twistlua.log"
+local network  = require "twistlua.reactor.network"
+local resolver = require "twistlua.reactor.resolver"
 
 ---@class twistlua.Port: twistlua.Object
 ---@field factory twistlua.Factory
@@ -25,12 +27,13 @@ function Port:init(reactor, factory, place, options)
 end
 
 function Port.tcp(reactor, port, factory, given)
-  local host = require("twistlua.reactor.resolver").literal(given.interface or "")
+  local host = resolver.literal(given.interface or "")
   return Port(reactor, factory, { "TCP", host, port },
               { backlog = given.backlog, reusePort = given.reusePort, interface = given.interface })
 end
 
 function Port.unix(reactor, path, factory, given)
+  if type(path) ~= "string" then error("listenUNIX: path must be a string, got " .. type(path), 3) end
   return Port(reactor, factory, { "UNIX", path },
               { backlog = given.backlog, mode = given.mode or UNIX_MODE, lock = given.wantPID })
 end
@@ -44,21 +47,31 @@ end
 function Port:startListening()
   if self.connected then return self end
   local place, factory = self._place, self.factory
+  if not self._options.fd and not pcall(core.connector.check, place[1], place[2], place[3]) then
+    self:_refuse("this is no address to listen on")
+  end
   local listener, message, name, errno = core.listener.open(
     function(transport, kind, host, port)
       network.accepted(factory, transport, network.address(kind, host, port))
     end,
     function(problem, code) self:_acceptFailed(problem, code) end,
     self._options, place[1], place[2], place[3])
-  if not listener then
-    error(errors.getListenError(self._options.interface, place[3] or place[2], errno, name, message), 3)
+  if not listener then self:_refuse(message, errno, name) end
+  local started, failure = guard.call(factory.doStart, factory)
+  if not started then
+    listener:close()
+    error(failure.value, 0)
   end
   self._listener = listener
   self.connected = true
   network.ports[self] = true
   log.msg(("%s starting on %s"):format(factory.__name or "Factory", self:_where()))
-  factory:doStart()
   return self
+end
+
+function Port:_refuse(message, errno, name)
+  local place = self._place
+  error(errors.getListenError(self._options.interface, place[3] or place[2], errno, name, message), 0)
 end
 
 -- Out of descriptors: the surplus was refused. Said once in a while, or a storm would fill the log.

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- reactor/resolver.lua -- names and services without asking the network: literals, /etc/hosts, /etc/services.
 
+local core   = require "twistlua.core"
 local errors = require "twistlua.error"
 
 local resolver = {}
@@ -8,7 +9,9 @@ local resolver = {}
 ---@param host string
 ---@return boolean
 function resolver.isLiteral(host)
-  return host == "" or host:find(":", 1, true) ~= nil or host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil
+  if host == "" then return true end
+  local maybe = host:find("^[%d.]+$") or host:find(":", 1, true)
+  return maybe ~= nil and pcall(core.connector.check, "TCP", host, 0)
 end
 
 -- The first line of `path` of which `accept`, given its words, returns something.

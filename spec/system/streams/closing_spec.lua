@@ -206,7 +206,7 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
       assert.is_true(client.length < 20000000)
     end))
 
-    it("is seen only when a paused transport resumes, and then with all that came (point 36)", ends.joined(kind,
+    it("is seen only when a paused transport resumes, with all that came before (point 36)", ends.joined(kind,
       nil, nil, function(server, client)
         server.transport:pauseProducing()
         client.transport:write("last words")
@@ -245,8 +245,8 @@ describe("a reset", function()
     assert.is_number(reason.value.errno)
   end))
 
-  it("is told to a protocol that half-closes in connectionLost alone", ends.joined("TCP", ends.HalfCloser, nil,
-    function(server, client)
+  it("is told to a protocol that half-closes in connectionLost alone", ends.joined("TCP",
+    ends.HalfCloser, nil, function(server, client)
       client.transport:abortConnection()
       ends.isExactly(server:awaitLost(), "ConnectionLost")
       assert.same({ "made", "lost" }, server.events)

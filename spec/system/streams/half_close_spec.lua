@@ -115,8 +115,8 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
         assert.equal("bye", client:data())
       end))
 
-    it("is silent about loseWriteConnection after the peer has gone (point 35)", ends.joined(kind, HalfCloser,
-      nil, function(server, client)
+    it("is silent about loseWriteConnection after the peer has gone (point 35)", ends.joined(kind,
+      HalfCloser, nil, function(server, client)
         client.transport:abortConnection()
         client:awaitLost()
         server.transport:loseWriteConnection()
@@ -144,8 +144,8 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
         end))
     end
 
-    it("keeps a transport that is paused until it sees the peer's end", ends.joined(kind, HalfCloser, nil,
-      function(server, client)
+    it("keeps a transport that is paused until it sees the peer's end", ends.joined(kind,
+      HalfCloser, nil, function(server, client)
         server.transport:pauseProducing()
         client.transport:write("words")
         client.transport:loseWriteConnection()
@@ -163,7 +163,7 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
 end
 
 describe("loseWriteConnection", function()
-  it("sends a FIN that a raw peer sees, and hears its answer", ends.joinedRaw(HalfCloser, function(server, raw)
+  it("sends a FIN that a peer sees, and hears its answer", ends.joinedRaw(HalfCloser, function(server, raw)
     server.transport:write("all")
     server.transport:loseWriteConnection()
     local bytes, ending = ends.receive(raw)

@@ -124,8 +124,8 @@ for _, kind in ipairs { "TCP", "UNIX" } do
   end)
 
   describe(("a pull producer on %s"):format(kind), function()
-    it("is asked for more each time that all has left, and never paused (point 33)", ends.joined(kind, nil, nil,
-      function(server, client)
+    it("is asked for more each time that all has left, and never paused (point 33)", ends.joined(kind,
+      nil, nil, function(server, client)
         local made = source(server.transport, 10 * 100000, 100000)
         server.transport:registerProducer(made, false)
         await(client:whenReceived(1000000))
@@ -303,9 +303,9 @@ for _, kind in ipairs { "TCP", "UNIX" } do
         assert.same({ "stopProducing" }, made.asked)
       end))
 
-    it("logs what stopProducing raises, and the protocol hears its end all the same", ends.joined(kind, nil, nil,
-      function(server, client)
-        server.transport:registerProducer(producer { stopProducing = function() error("stubborn") end }, true)
+    it("logs what stopProducing raises, and the protocol hears its end all the same", ends.joined(kind,
+      nil, nil, function(server, client)
+        server.transport:registerProducer(producer { stopProducing = function() error("no") end }, true)
         client.transport:loseConnection()
         ends.isExactly(server:awaitLost(), "ConnectionDone")
         assert.equal(1, #flushLoggedErrors())
