@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- deferred.lua -- rates of Deferreds and coroutines, one line a row: name, tab, operations a
 -- second (or bytes, or milliseconds, as the name says).
--- Usage: lua5.4 scripts/bench/deferred.lua [seconds a row]
+-- Usage: lua5.4 scripts/benchmarks/deferred/deferred.lua [seconds a row]
 -- The module is found through package.cpath; plain_deferred.lua lies beside this file.
 
 local here = arg[0]:match("^(.*/)") or "./"
@@ -65,6 +65,13 @@ end
 
 local function awaitFired(count)
   defer.run(function()
+    local await, d = defer.await, defer.succeed(1)
+    for _ = 1, count do await(d) end
+  end)
+end
+
+local function awaitMade(count)
+  defer.run(function()
     local await, succeed = defer.await, defer.succeed
     for i = 1, count do await(succeed(i)) end
   end)
@@ -127,6 +134,7 @@ row("raised and handled /s", rate(failing(defer.Deferred)))
 row("raised and handled /s, plain Lua", rate(failing(plain.Deferred)))
 row("resume and yield /s, bare Lua", rate(bareYield))
 row("await of a fired one /s", rate(awaitFired))
+row("await of one made fired /s", rate(awaitMade))
 row("await of a pending one /s", rate(awaitPending))
 row("inlineCallbacks function that returns at once /s", rate(inlineCall))
 row("bytes, unfired with one callback", bytesEach())
