@@ -5,6 +5,7 @@
 #include "context.h"
 
 enum { VALUE_FUNCTION = 1, ARG_DELAY = 2, ARG_FUNCTION = 3 };
+enum { ARGUMENTS_MAX = 60000 }; /* Lua counts user values in 16 bits */
 
 struct delayed {
     twl_context *context;
@@ -82,6 +83,8 @@ static int call_later(lua_State *L)
     luaL_argcheck(L, delay >= 0. && delay < 1e300, ARG_DELAY,
                   "delay must be a number of seconds, 0 or more");
     check_callable(L, ARG_FUNCTION);
+    luaL_argcheck(L, arguments <= ARGUMENTS_MAX, ARG_FUNCTION + 1,
+                  "too many arguments");
     call = lua_newuserdatauv(L, sizeof *call + twl_timer_size(), 1 + arguments);
     lua_pushvalue(L, lua_upvalueindex(TWL__METATABLE));
     lua_setmetatable(L, -2);

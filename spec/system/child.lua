@@ -50,13 +50,14 @@ local function statusOf(_, kind, code)
   return kind == "signal" and 128 + code or code
 end
 
--- Ignored signals are inherited, and a test run in the background ignores SIGINT.
+-- Ignored signals are inherited, and a test run in the background ignores SIGINT. A shell that stayed
+-- would have its own to say about the child's end.
 local function command(list, given)
   local unset, set = {}, {}
   for name, value in pairs(given.env or {}) do
     if value then set[#set + 1] = name .. "=" .. value else unset[#unset + 1] = "--unset=" .. name end
   end
-  return ("timeout %d env --default-signal=INT,TERM %s %s %s")
+  return ("exec timeout %d env --default-signal=INT,TERM %s %s %s")
     :format(LIMIT, words(unset), words(set), words(list))
 end
 

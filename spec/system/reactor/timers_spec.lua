@@ -151,6 +151,17 @@ describe("callLater", function()
     end)
   end
 
+  it("takes many arguments, and refuses more than it can keep", function()
+    local last
+    local many = { [60000] = "last" }
+    reactor:callLater(0, function(...) last = select(60000, ...) end, table.unpack(many, 1, 60000))
+    while not last do reactor:iterate(1) end
+    assert.equal("last", last)
+    assert.has_error(function() reactor:callLater(0, note, table.unpack({}, 1, 60001)) end)
+    assert.has_error(function() reactor:callLater(0, note, table.unpack({}, 1, 70000)) end)
+    assert.same({}, reactor:getDelayedCalls())
+  end)
+
   it("is not disturbed by a call that is due after the end of time", function()
     local far = { reactor:callLater(1e10, note, "never"), reactor:callLater(1e299, note, "never") }
     reactor:callLater(0.001, note, "now")
