@@ -174,6 +174,25 @@ static void gives_up_after_its_timeout(void)
     attempt_end(&attempt);
 }
 
+static void forgets_the_timeout_once_it_ended(void)
+{
+    struct attempt attempt;
+    twl_address address;
+    int server = tcp_server(5, &address);
+
+    attempt_begin(&attempt);
+    CHECK_INT(0, start_with(&attempt, &address, NULL, 0.015));
+    TURN_UNTIL(attempt.reactor, attempt.calls);
+    turns_of_a_moment(attempt.reactor);
+    CHECK_INT(1, attempt.calls);
+    CHECK_INT(0, start_with(&attempt, &address, NULL, 0.015));
+    twl_connector_cancel(attempt.connector);
+    turns_of_a_moment(attempt.reactor);
+    CHECK_INT(1, attempt.calls);
+    close(server);
+    attempt_end(&attempt);
+}
+
 static void waits_on_without_a_timeout(void)
 {
     struct attempt attempt;
@@ -462,6 +481,7 @@ int main(void)
     RUN_EVERYWHERE(connects_and_hands_the_descriptor_over);
     RUN_EVERYWHERE(tells_that_nobody_listens);
     RUN_EVERYWHERE(gives_up_after_its_timeout);
+    RUN(forgets_the_timeout_once_it_ended);
     RUN_EVERYWHERE(waits_on_without_a_timeout);
     RUN_EVERYWHERE(tells_a_failure_known_at_once_later);
     RUN(connects_from_the_address_asked_for);

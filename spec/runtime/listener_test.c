@@ -303,6 +303,17 @@ static void pause_self(struct server *server)
     twl_listener_pause(server->listener, true);
 }
 
+/* Batches grow while connections keep coming: now they are larger than one. */
+static void make_batches_grow(struct server *server)
+{
+    int clients[7];
+
+    for (int i = 0; i < 7; i++) clients[i] = connect_to(server);
+    TURN_UNTIL(server->reactor, server->accepted == 7);
+    for (int i = 0; i < 7; i++) close(clients[i]);
+    drop_accepted(server);
+}
+
 static void accepts_nothing_more_once_paused_inside_on_accept(void)
 {
     struct server server;
@@ -310,17 +321,15 @@ static void accepts_nothing_more_once_paused_inside_on_accept(void)
 
     server_begin(&server);
     CHECK_INT(0, open_tcp(&server, "127.0.0.1", 0));
-    /* The first connection makes the next batch larger. */
-    check_serves(&server);
-    check_serves(&server);
+    make_batches_grow(&server);
     server.react = pause_self;
     for (int i = 0; i < 3; i++) clients[i] = connect_to(&server);
-    TURN_UNTIL(server.reactor, server.accepted == 3);
+    TURN_UNTIL(server.reactor, server.accepted > 0);
     turn_idle(server.reactor);
-    CHECK_INT(3, server.accepted);
+    CHECK_INT(1, server.accepted);
     server.react = NULL;
     twl_listener_pause(server.listener, false);
-    TURN_UNTIL(server.reactor, server.accepted == 5);
+    TURN_UNTIL(server.reactor, server.accepted == 3);
     for (int i = 0; i < 3; i++) close(clients[i]);
     server_finish(&server);
 }
@@ -339,13 +348,12 @@ static void may_be_closed_and_freed_inside_on_accept(void)
 
     server_begin(&server);
     CHECK_INT(0, open_tcp(&server, "127.0.0.1", 0));
-    check_serves(&server);
-    check_serves(&server);
+    make_batches_grow(&server);
     server.react = close_self;
     for (int i = 0; i < 3; i++) clients[i] = connect_to(&server);
-    TURN_UNTIL(server.reactor, server.accepted == 3);
+    TURN_UNTIL(server.reactor, server.accepted > 0);
     turn_idle(server.reactor);
-    CHECK_INT(3, server.accepted);
+    CHECK_INT(1, server.accepted);
     for (int i = 0; i < 3; i++) close(clients[i]);
     drop_accepted(&server);
     twl_reactor_close(server.reactor);
