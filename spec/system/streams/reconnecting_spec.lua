@@ -87,6 +87,7 @@ describe("ReconnectingClientFactory", function()
     function factory:startedConnecting(connector)
       connecting = connector
       self:stopTrying()
+      self:wake()
     end
     ends.finish(await(port.factory:protocolMade(1)))
     await(factory:when(function() return connecting end))
