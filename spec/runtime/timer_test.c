@@ -313,6 +313,50 @@ static void stops_all_timers_when_the_reactor_closes(void)
     free(a), free(b);
 }
 
+/* ---- Taking over the next one ------------------------------------------------------------ */
+
+static int calls_of_take_all;
+
+/* Run, as one call, all that are due and have this function; start the last one again. */
+static void take_all(twl_timer *timer)
+{
+    twl_timer *next = timer, *last = timer;
+
+    calls_of_take_all++;
+    for (; next; next = twl_timer_next(twl_timer_context(timer), take_all)) {
+        CHECK(!twl_timer_active(next));
+        note("t");
+        last = next;
+    }
+    if (calls_of_take_all == 1) twl_timer_start_at(last, 0.);
+}
+
+static void lets_a_function_take_over_the_next_ones_of_its_kind(void)
+{
+    twl_reactor *reactor = reactor_new();
+    double due = twl_reactor_seconds(reactor);
+    twl_timer *a = timer_new(reactor, take_all, reactor),
+              *b = timer_new(reactor, take_all, reactor),
+              *other = named(reactor, "x"),
+              *c = timer_new(reactor, take_all, reactor),
+              *far = timer_new(reactor, take_all, reactor);
+
+    calls_of_take_all = 0;
+    twl_timer_start_at(a, due);
+    twl_timer_start_at(b, due);
+    twl_timer_start_at(other, due);
+    twl_timer_start_at(c, due);
+    twl_timer_start_at(far, due + 3600.);
+    while (calls_of_take_all == 0) twl_reactor_step(reactor, 1.);
+    CHECK_TEXT("tt", names); /* the one started again ends the pass */
+    turn_idle(reactor);
+    CHECK_TEXT("tttxt", names);
+    CHECK_INT(3, calls_of_take_all);
+    CHECK(twl_timer_active(far));
+    twl_reactor_close(reactor);
+    free(a), free(b), free(other), free(c), free(far);
+}
+
 /* ---- Against a reference ---------------------------------------------------------------- */
 
 /* What the reference knows of a timer: it runs only if [active], and after every timer with
@@ -469,6 +513,7 @@ int main(void)
     RUN(bears_a_time_beyond_all_calendars);
     RUN(tells_when_it_is_or_was_due);
     RUN(stops_all_timers_when_the_reactor_closes);
+    RUN_EVERYWHERE(lets_a_function_take_over_the_next_ones_of_its_kind);
     RUN(keeps_a_million_timers_in_order);
     RUN(keeps_order_while_functions_start_and_stop_others);
     return check_end();
