@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- contenders.lua -- who is compared, how each is found, and which package has it.
+local report = require "report"
 local shell = require "shell"
 
 local PYTHON = "/usr/bin/python3"    -- Debian's, which has Debian's packages
@@ -16,9 +17,8 @@ local function has_program(name)
   return function() return shell.succeeds("command -v " .. name) end
 end
 
----`base` is what the ratios of a table refer to, and cannot be left out.
 local known = {
-  libev = { title = "raw libev, C", base = true },
+  libev = { title = "raw libev, C", short = "raw" },
   twistlua = { title = "twistlua" },
   luv = { title = "luv", package = "lua-luv", found = has_lua_module "luv", program = "lua5.4" },
   cqueues = {
@@ -37,36 +37,40 @@ local known = {
 
 local contenders = {}
 
----The program under test, and where a path to it is written in the table.
-local function find_twistlua(options)
-  local path = os.getenv("TWISTLUA") or options.root .. "/build/release/twistlua"
-  if not shell.succeeds("test -x " .. shell.quote(path)) then
-    return nil, "no program at " .. path .. " (cmake --preset release && cmake --build --preset release)"
-  end
-  return path
+---The program under test.
+function contenders.twistlua(options)
+  return os.getenv("TWISTLUA") or options.root .. "/build/release/twistlua"
 end
 
----Those of the names that are installed; one line for each that is not.
----@param names string[] the first is what the ratios refer to
+known.twistlua.found = function(options)
+  return shell.succeeds("test -x " .. shell.quote(contenders.twistlua(options)))
+end
+
+local function say_missing(entry, options)
+  if entry ~= known.twistlua then
+    print(("%s: not installed (apt package %s)"):format(entry.title, entry.package))
+    return
+  end
+  report.failed(entry, ("no program at %s (cmake --preset release && cmake --build --preset release)")
+    :format(contenders.twistlua(options)))
+end
+
+---Those of the names that are wanted and installed; one line for each that is not installed.
+---@param names string[] the first is what the ratios refer to, and always wanted
 ---@return table[] each with name, title, program
 function contenders.find(options, names)
-  local found = {}
+  local list = {}
   for i, name in ipairs(names) do
     local entry = known[name]
-    local contender = { name = name, title = entry.title, program = entry.program }
-    local missing
-    if name == "twistlua" then
-      contender.program, missing = find_twistlua(options)
-    elseif entry.found and not entry.found() then
-      missing = "not installed (apt package " .. entry.package .. ")"
-    end
-    if missing then
-      print(entry.title .. ": " .. missing)
-    elseif i == 1 or not options.only or options.only[name] then
-      found[#found + 1] = contender
+    local wanted = i == 1 or not options.only or options.only[name]
+    if wanted and entry.found and not entry.found(options) then
+      say_missing(entry, options)
+    elseif wanted then
+      local program = name == "twistlua" and contenders.twistlua(options) or entry.program
+      list[#list + 1] = { name = name, title = entry.title, short = entry.short, program = program }
     end
   end
-  return found
+  return list
 end
 
 return contenders

@@ -16,19 +16,17 @@ local SCRIPTS = {
   uvloop = "uvloop_server.py",
 }
 
-local OF_RAW = "of raw"
-
 local function rate(title, scale)
-  return { title = title, ratio = OF_RAW, value = function(f) return f.count / f.wall / scale end }
+  return { title = title, ratio = true, value = function(f) return f.count / f.wall / scale end }
 end
 
 ---Processor time of the server for `count` operations, in seconds (a million of
 ---them in seconds is a thousand of them in milliseconds).
 local function cpu(title, count)
-  return { title = title, ratio = OF_RAW, value = function(f) return f.cpu / f.count * count end }
+  return { title = title, ratio = true, value = function(f) return f.cpu / f.count * count end }
 end
 
-local group = {}
+local group = { usual_rounds = 7 }
 
 -- `serve` is what the server is asked to do; `mode` and `arguments` go to the load.
 group.rows = {

@@ -17,7 +17,7 @@ groups (all of them without one):
 
 options:
   --quick            a few seconds a row: does it run, not how fast
-  --rounds N         rounds over all contenders (default 7, quick 1)
+  --rounds N         rounds over all contenders (default 7, timers 3, quick 1)
   --only NAME,...    only these contenders: libev twistlua luv cqueues node twisted uvloop ...
   --markdown         tables for docs/benchmarks.md
 
@@ -67,7 +67,6 @@ local function parse(arguments)
     end
     i = i + 1
   end
-  options.rounds = options.rounds or (options.quick and 1 or 7)
   return options, words
 end
 
@@ -109,8 +108,10 @@ if average > 0.5 then
   print(("The machine is not idle (load average %.1f): rates are low, ratios rough."):format(average))
 end
 
+local asked_rounds = options.rounds
 for _, name in ipairs(names) do
   local group = require(name)
+  options.rounds = asked_rounds or (options.quick and 1 or group.usual_rounds)
   group.run(options, choose_rows(group, words))
 end
 os.exit(report.all_ran() and 0 or 1)

@@ -30,6 +30,7 @@ end
 
 ---12345678 as "12,345,678"; small numbers with three significant digits.
 function report.number(value)
+  if value < 1 then return ("%.3f"):format(value) end
   if value < 10 then return ("%.2f"):format(value) end
   if value < 100 then return ("%.1f"):format(value) end
   local digits = ("%.0f"):format(value)
@@ -77,15 +78,21 @@ local function ratio(values, base)
   return #ratios > 0 and ("%.2f"):format(report.median(ratios)) or "-"
 end
 
----@param columns table[] each with title, value(figures), and ratio: whether to add "of X"
+local function make_heads(contenders, columns)
+  local heads, first = { "" }, contenders[1]
+  for _, column in ipairs(columns) do
+    table.insert(heads, column.title)
+    if column.ratio then table.insert(heads, "of " .. (first.short or first.title)) end
+  end
+  return heads
+end
+
+---@param columns table[] each with title, value(figures), and ratio: whether one to the first
+---  contender stands beside it
 ---@return string[][] lines, the first of them the heads
 local function make_lines(contenders, columns, figures)
   local base = figures[contenders[1].name]
-  local lines = { { "" } }
-  for _, column in ipairs(columns) do
-    table.insert(lines[1], column.title)
-    if column.ratio then table.insert(lines[1], column.ratio) end
-  end
+  local lines = { make_heads(contenders, columns) }
   for _, contender in ipairs(contenders) do
     local rounds = figures[contender.name]
     local line = { contender.title }

@@ -39,14 +39,20 @@ function shell.compile(name, sources, libraries)
   return program
 end
 
+---The line that says what went wrong: the last one, or what stands above a traceback.
+local function message_of(output)
+  local last = output:match("([^\n]*)\n*$")
+  if last:find("^%s+%S") then last = output:match("^[^\n]*") end
+  return last ~= "" and last or "failed without a message"
+end
+
 ---Runs a command.
----@return string|nil output, string|nil message its last line, when it failed
+---@return string|nil output, string|nil message why it failed
 function shell.output(words)
   local pipe = assert(io.popen(shell.join(words) .. " 2>&1"))
   local output = pipe:read("a")
   if pipe:close() then return output end
-  local last = output:match("([^\n]*)\n*$")
-  return nil, last ~= "" and last or "failed without a message"
+  return nil, message_of(output)
 end
 
 ---Runs a command that prints "name=number ..." on its last line.

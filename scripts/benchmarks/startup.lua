@@ -17,16 +17,14 @@ local COMMANDS = {
 
 local NAMES = { "lua", "twistlua", "luv", "python", "twisted", "node" }
 
-local group = {}
-
-local OF_LUA = "of lua5.4"
+local group = { usual_rounds = 7 }
 
 group.rows = {
   {
     name = "startup", title = "Start, do nothing, end",
     columns = {
-      { title = "ms", ratio = OF_LUA, value = function(f) return f.wall * 1e3 end },
-      { title = "CPU ms", ratio = OF_LUA, value = function(f) return f.cpu * 1e3 end },
+      { title = "ms", ratio = true, value = function(f) return f.wall * 1e3 end },
+      { title = "CPU ms", ratio = true, value = function(f) return f.cpu * 1e3 end },
       { title = "memory, MB", value = function(f) return f.bytes / 1e6 end },
     },
   },
