@@ -138,14 +138,11 @@ describe("a client endpoint", function()
   it("fails its Deferred with TimeoutError after its timeout", async(function()
     local port = await(server("tcp:0:interface=127.0.0.1:backlog=1"):listen(ends.factory(ends.Recorder)))
     port:pauseProducing()
-    local filling = ends.factory(ends.Recorder)
-    for _ = 1, 6 do ends.kinds.TCP.connect(port, filling) end
-    await(filling:protocolMade(2))
+    local release = ends.fill(port)
     local text = ("tcp:127.0.0.1:%d:timeout=0.1"):format(port:getHost().port)
     assert.equal("TimeoutError", failure(client(text):connect(ends.factory(ends.Recorder))))
     await(port:stopListening())
-    await(filling:when(function() return #filling.made + #filling.events >= 6 end))
-    for _, mine in ipairs(filling.made) do ends.finish(mine) end
+    release()
   end))
 
   it("connects from its bindAddress, and fails with ConnectBindError from another's", async(function()

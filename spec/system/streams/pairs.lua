@@ -200,6 +200,20 @@ function ends.turns(count)
   end
 end
 
+---Fill the backlog of a paused port that keeps one connection waiting. Returns what ends all this.
+---@async
+function ends.fill(port)
+  local factory, connectors = ends.factory(Recorder), {}
+  for index = 1, 6 do connectors[index] = ends.kinds.TCP.connect(port, factory) end
+  await(factory:protocolMade(2))
+  return function()
+    for _, connector in ipairs(connectors) do
+      if connector.state == "connecting" then connector:stopConnecting() end
+    end
+    for index = 1, #factory.made do ends.finish(await(factory:protocolMade(index))) end
+  end
+end
+
 -- ---- Raw peers ------------------------------------------------------------------------------------
 
 local function ready(raw, add, remove, method)
@@ -283,7 +297,17 @@ function ends.python(script, ...)
 end
 
 ---The program that runs these specs.
-ends.program = arg[-1]
+function ends.program()
+  local index = -1
+  while arg[index - 1] do index = index - 1 end
+  return arg[index]
+end
+
+---Start a script of this folder in a child with its own limit of descriptors.
+function ends.script(name, descriptors, ...)
+  local command = ("ulimit -n %d; exec %s spec/system/streams/%s.lua %s")
+  return ends.child(command:format(descriptors, ends.program(), name, table.concat({ ... }, " ")), 100)
+end
 
 ---Whether a Failure is of the class `name` of twistlua.error.
 function ends.is(failure, name)
