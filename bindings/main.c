@@ -192,7 +192,7 @@ static int run(lua_State *L)
     const struct options *options = lua_touserdata(L, 2);
 
     luaL_openlibs(L);
-    twl__context_open(L);
+    luaL_requiref(L, "twistlua", luaopen_twistlua, 0);
     set_arg(L, argv, options);
     set_path(L, options->script);
     set_options(L, options);

@@ -84,7 +84,7 @@ local function layers()
 end
 
 local function programs(preset)
-  for _, source in ipairs(files("spec/runtime/*_test.c")) do
+  for _, source in ipairs(files("spec/runtime/*_test.c spec/bindings/*_test.c")) do
     local name = source:match("([^/]+)%.c$")
     countedProgram(("%s (%s)"):format(name, preset), ("build/%s/%s"):format(preset, name))
   end

@@ -8,6 +8,11 @@ return function(...)
   if not ok then
     error("twistlua test needs busted (Debian: apt install lua-busted)\n" .. tostring(run), 0)
   end
-  _G.arg = table.move({ ... }, 1, select("#", ...), 2, { [0] = "twistlua test", "--no-auto-insulate" })
+  local busted = { "--no-auto-insulate", ... }
+  -- What stands before the script stays: specs find the program there.
+  for i, word in pairs(_G.arg) do
+    if i <= 0 then busted[i] = word end
+  end
+  _G.arg = busted
   run { standalone = false }
 end

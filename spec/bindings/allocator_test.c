@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ * allocator_test.c -- a script's session in a Lua whose allocator refuses the n-th request, or
+ * that and many after it, for every n that the session has. Nothing may crash, and every byte
+ * must come back. Each n is a child process, made when the modules have been loaded. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "check.h"
+
+int luaopen_twistlua(lua_State *L);
+
+/* Requests in a row that are refused in the second pass; and where a sanitizer makes each child
+ * dear, not every n. */
+#ifdef __SANITIZE_ADDRESS__
+enum { FAMINE = 40, STEP = 7 };
+#else
+enum { FAMINE = 40, STEP = 1 };
+#endif
+
+struct purse {
+    size_t used;
+    bool counting; /* the modules are loaded: the session proper has begun */
+    long requests;
+    long first, last; /* the requests that are refused */
+    long famine;      /* how many in a row the children are refused; 0: no children */
+    long children, bad;
+};
+
+static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
+{
+    struct purse *purse = context;
+    void *result;
+
+    if (!block) old_size = 0; /* Lua tells the kind of object there */
+    if (new_size == 0) {
+        free(block);
+        purse->used -= old_size;
+        return NULL;
+    }
+    /* A block that shrinks is never refused: Lua relies on it. */
+    if (new_size > old_size && purse->counting) {
+        purse->requests++;
+        if (purse->requests >= purse->first && purse->requests <= purse->last)
+            return NULL;
+    }
+    result = realloc(block, new_size);
+    if (result) purse->used += new_size - old_size;
+    return result;
+}
+
+static const char SCRIPT[] =
+    "local log = require 'twistlua.log'\n"
+    "log.publisher:beginLoggingTo {}\n"
+    "local defer, protocol = require 'twistlua.defer', require 'twistlua.protocol'\n"
+    "require 'twistlua.reactor.network'\n"
+    "count()\n"
+    "local reactor = require 'twistlua.reactor'\n"
+    "for i = 1, 40 do\n" /* more than a famine takes away */
+    "  reactor:callLater(i * 0.002, function() reactor:crash() end)\n"
+    "end\n"
+    "local function add(a, b) return a + b end\n"
+    "local d = defer.Deferred():addCallback(add, 1):addCallback(add, 2):addBoth(tostring)\n"
+    "d:callback(1)\n"
+    "local inner, outer = defer.Deferred(), defer.Deferred()\n"
+    "outer:addCallback(function() return inner end):addErrback(function() end)\n"
+    "outer:callback(); inner:errback('bad')\n"
+    "local waiting = defer.Deferred()\n"
+    "local task = defer.inlineCallbacks(function(x)\n"
+    "  local ok, why = pcall(defer.await, defer.fail('no'))\n"
+    "  return x + defer.await(waiting)\n"
+    "end)(1)\n"
+    "task:addErrback(function() end)\n"
+    "waiting:callback(2)\n"
+    "defer.run(function() defer.await(defer.Deferred()) end):addErrback(function() end):cancel()\n"
+    "defer.DeferredList({ defer.succeed(1), defer.fail('x') }, { consumeErrors = true })\n"
+    "local Echo = protocol.Protocol:extend('Echo')\n"
+    "function Echo:dataReceived(data) self.transport:write(data) end\n"
+    "local factory = protocol.Factory.forProtocol(Echo)\n"
+    "local port = reactor:listenTCP(0, factory, { interface = '127.0.0.1' })\n"
+    "local Client = protocol.Protocol:extend('Client')\n"
+    "function Client:connectionMade() self.transport:write(('x'):rep(20000)) end\n"
+    "function Client:dataReceived(data) self.transport:loseConnection() end\n"
+    "local cf = protocol.ClientFactory.forProtocol(Client)\n"
+    "function cf:clientConnectionLost() reactor:stop() end\n"
+    "function cf:clientConnectionFailed() reactor:stop() end\n"
+    "reactor:connectTCP('127.0.0.1', port:getHost().port, cf)\n"
+    "reactor:callLater(0, function() error('raised') end)\n"
+    "defer.fail('never handled')\n"
+    "reactor:run { installSignalHandlers = false }\n";
+
+/* Child n is refused its n-th request. The last one made more requests than it had to. */
+static bool be_child(struct purse *purse, long n)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        alarm(CHECK_PATIENCE / 10);
+        purse->first = n;
+        purse->last = n + purse->famine - 1;
+        return true;
+    }
+    waitpid(child, &status, 0);
+    purse->children++;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        purse->bad++;
+        printf("request %ld of %ld: status %x\n", n, purse->requests, status);
+    }
+    return false;
+}
+
+static int count(lua_State *L)
+{
+    struct purse *purse;
+
+    lua_getallocf(L, (void **)&purse);
+    if (purse->famine) {
+        for (long n = 1; n <= purse->requests; n += STEP) {
+            if (be_child(purse, n)) break;
+        }
+    }
+    purse->requests = 0;
+    purse->counting = true;
+    return 0;
+}
+
+static int session(lua_State *L)
+{
+    luaL_openlibs(L);
+    luaL_requiref(L, "twistlua", luaopen_twistlua, 0);
+    lua_register(L, "count", count);
+    if (luaL_loadstring(L, SCRIPT) != LUA_OK) return lua_error(L);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+/* Play the session; a child ends here. Returns the status of the whole. */
+static int play(struct purse *purse)
+{
+    lua_State *L = lua_newstate(allocate, purse);
+    int status;
+
+    lua_pushcfunction(L, session);
+    status = lua_pcall(L, 0, 0, 0);
+    if (status != LUA_OK && !purse->first) printf("%s\n", lua_tostring(L, -1));
+    lua_close(L);
+    if (purse->first) _exit(purse->used != 0);
+    CHECK_INT(0, (long)purse->used);
+    return status;
+}
+
+static void refuse(long famine)
+{
+    struct purse whole = {0}, purse = {.famine = famine};
+
+    CHECK_INT(LUA_OK, play(&whole));
+    CHECK(whole.requests > 100);
+    purse.requests = whole.requests;
+    play(&purse);
+    CHECK_INT((whole.requests + STEP - 1) / STEP, purse.children);
+    CHECK_INT(0, purse.bad);
+}
+
+static void survives_a_refusal(void)
+{
+    refuse(1);
+}
+
+static void survives_a_famine(void)
+{
+    refuse(FAMINE);
+}
+
+int main(void)
+{
+    check_begin();
+    RUN(survives_a_refusal);
+    RUN(survives_a_famine);
+    return check_end();
+}
