@@ -8,7 +8,7 @@ local reactor  = require "twistlua.reactor"
 
 local port, count = tonumber(arg[1]), tonumber(arg[2])
 local AT_ONCE = 200    -- attempts under way
-local BUSY, ROUNDS = 20, 100
+local BUSY, ROUNDS = 20, 30
 
 -- One connection, and whoever waits for its next echo.
 local Member = protocol.Protocol:extend("Member")
@@ -52,7 +52,9 @@ defer.run(function()
   local idle, loaded, working = join(count), join(BUSY), {}
   for index, member in ipairs(loaded) do working[index] = busy(member, "busy " .. index) end
   for _, work in ipairs(working) do defer.await(work) end
-  for index, member in ipairs(idle) do defer.await(member:ask(("idle %d"):format(index))) end
+  local answers = {}
+  for index, member in ipairs(idle) do answers[index] = member:ask(("idle %d"):format(index)) end
+  for _, answer in ipairs(answers) do defer.await(answer) end
   for _, list in ipairs { idle, loaded } do
     for _, member in ipairs(list) do
       member.leaving = true
