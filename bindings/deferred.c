@@ -156,8 +156,8 @@ static void host_drop(twl_deferred *d)
 static int host_wait(twl_deferred *outer, twl_deferred *inner)
 {
     twl__deferreds *all = TWL__ALL_OF(outer);
-    int rc = twl__stage_hold(all->L, TWL__LUA_DEFERRED(inner), lua_gettop(all->L),
-                             TWL__LUA_DEFERRED(outer), all->base);
+    int rc = twl__stage_hold(all->L, TWL__LUA_DEFERRED(inner), TWL__LUA_DEFERRED(outer),
+                             all->base);
 
     if (rc < 0) return rc;
     lua_setiuservalue(all->L, all->base, TWL__RESULT);

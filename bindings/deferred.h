@@ -126,8 +126,8 @@ static inline lua_State *twl__stage_enter(twl__deferreds *all)
     return all->L;
 }
 
-/* Make ready to run the chain of the Deferred at [index], not from the top, on [L]; and be done with it, with the
- * stack as it was. Nothing in between may raise. */
+/* Make ready to run the chain of the Deferred at [index], not from the top, on [L]; and be done
+ * with it, with the stack as it was. Nothing in between may raise. */
 twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index);
 void twl__run_end(twl__deferreds *all, twl__run outer);
 
@@ -173,10 +173,11 @@ int twl__stage_add_pair(lua_State *L, twl__lua_deferred *self, int callbacks,
                         int errbacks);
 int twl__stage_add_chain(lua_State *L, twl__lua_deferred *self);
 
-/* Have [waiter] kept by the Deferred [self], at [index], as long as it waits for it; and push
- * it, no more kept. The first may return TWL_ENOMEM; neither raises. [-0, +0], [-0, +1] */
-int twl__stage_hold(lua_State *L, twl__lua_deferred *self, int index,
-                    twl__lua_deferred *waiter, int waiter_index);
+/* Have [waiter], at [index], kept by the Deferred [self], at the top, as long as it waits for
+ * it; and push it, no more kept by [self], which is then at [index]. The first may return
+ * TWL_ENOMEM; neither raises. [-0, +0], [-0, +1] */
+int twl__stage_hold(lua_State *L, twl__lua_deferred *self,
+                    twl__lua_deferred *waiter, int index);
 void twl__stage_release(lua_State *L, twl__lua_deferred *self, int index,
                         const twl__lua_deferred *waiter);
 

@@ -14,10 +14,10 @@ static int raise_failure(lua_State *L)
 
 static int after_resume(lua_State *L, int status, lua_KContext context)
 {
-    twl__deferreds *all = twl__deferreds_of(L);
+    twl__deferreds *all = (twl__deferreds *)context;
     enum twl__given given = all->given;
 
-    (void)status, (void)context;
+    (void)status;
     all->given = TWL__GIVEN_NOTHING;
     if (given == TWL__GIVEN_RESULT) return 1;
     if (given == TWL__GIVEN_FAILURE) return raise_failure(L);
@@ -40,7 +40,7 @@ static int adopt_self(lua_State *L, twl__deferreds *all)
     twl__task_push(L, all, 2);
     lua_pushvalue(L, 1);
     if (twl__task_await(L, 3) < 0) return luaL_error(L, "not enough memory");
-    return lua_yieldk(L, 0, 0, after_resume);
+    return lua_yieldk(L, 0, (lua_KContext)all, after_resume);
 }
 
 /* Have the Failure at the top shown in that of the running task, if that raises its error. */
@@ -72,7 +72,7 @@ static int await(lua_State *L)
         return luaL_error(L, "await in a coroutine that was resumed by a coroutine.resume or "
                              "coroutine.wrap taken before twistlua.defer was loaded");
     all->awaiting = L;
-    return lua_yieldk(L, 1, 0, after_resume);
+    return lua_yieldk(L, 1, (lua_KContext)all, after_resume);
 }
 
 /* ---- coroutine.resume and coroutine.wrap ------------------------------------------------------ */

@@ -8,7 +8,7 @@
 #include "deferred.h"
 
 /* A trace need not be complete to be of use; this many frames fit on any stack. */
-enum { FRAMES_MAX = 64 };
+enum { FRAMES_MAX = 64, FRAMES_FREE = LUA_MINSTACK / 2 };
 
 /* A level at which there is no frame. */
 enum { NO_FRAMES = -1 };
@@ -42,15 +42,16 @@ static bool is_machinery(lua_State *L, const void *context)
 }
 
 /* Push the functions of the frames of [L] from [level] on. Machinery and other C functions at
- * the top are passed over; machinery below that is where we called into Lua, and ends it. */
+ * the top are passed over; machinery below that is where we called into Lua, and ends it.
+ * The stack is grown late: an error makes Lua shrink it again. */
 static int push_frames(lua_State *L, const void *context, int level,
                        struct frame *frames)
 {
     lua_Debug ar;
     int count = 0;
 
-    if (!lua_checkstack(L, FRAMES_MAX + LUA_MINSTACK)) return 0;
     for (; count < FRAMES_MAX && lua_getstack(L, level, &ar); level++) {
+        if (count >= FRAMES_FREE && !lua_checkstack(L, LUA_MINSTACK)) break;
         lua_getinfo(L, "f", &ar);
         if (lua_iscfunction(L, -1) && (count == 0 || is_machinery(L, context))) {
             lua_pop(L, 1);
@@ -76,9 +77,10 @@ void twl__failure_capture(lua_State *L, lua_State *from, int level)
     lua_rawgetp(L, -1, &FAILURE_KEY);
     context = lua_touserdata(L, -1);
     lua_pop(L, 1);
+    if (from != L && !lua_checkstack(from, LUA_MINSTACK)) level = NO_FRAMES;
     count = push_frames(from, context, level, frames);
     if (from != L) {
-        count = lua_checkstack(L, count + LUA_MINSTACK) ? count : 0;
+        if (!lua_checkstack(L, count + LUA_MINSTACK)) count = 0;
         lua_xmove(from, L, count);
     }
     failure = lua_newuserdatauv(L, sizeof *failure + (size_t)count * sizeof *frames,

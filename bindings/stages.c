@@ -111,7 +111,7 @@ static void set_result(lua_State *L, twl__deferreds *all, int status, twl_value 
 
     *result = twl__opaque;
     if (status != LUA_OK) {
-        twl__failure_ensure(L);
+        if (status != LUA_ERRRUN) twl__failure_ensure(L); /* the handler failed, too */
         *result = twl__opaque_failure;
     } else if (lua_type(L, -1) == LUA_TUSERDATA) {
         other = twl__deferred_at(L, -1);
@@ -212,20 +212,19 @@ static void run_node(twl_deferred *d, void *context, twl_value *result)
     bool failed = result->kind == TWL_FAILURE;
     int count = failed ? node->errback_count : node->callback_count;
     int first = failed ? node->errback_first : NODE_ARGUMENTS;
-    int index = all->base + 1, status;
+    int index = all->base + 1;
 
     take_node(L, all->base); /* at [index], where it stays alive */
     all->litter = true;
     if (lua_getiuservalue(L, index, failed ? NODE_ERRBACK : NODE_CALLBACK) == LUA_TNIL)
         return;
     release_result(L, all->base, TWL__LUA_DEFERRED(d));
-    if (lua_checkstack(L, count)) {
-        for (int i = 0; i < count; i++) lua_getiuservalue(L, index, first + i);
-        status = lua_pcall(L, 1 + count, 1, all->base - 1);
-    } else {
-        status = LUA_ERRMEM;
+    if (!lua_checkstack(L, count)) {
+        *result = twl_failure(TWL_ENOMEM);
+        return;
     }
-    set_result(L, all, status, result);
+    for (int i = 0; i < count; i++) lua_getiuservalue(L, index, first + i);
+    set_result(L, all, lua_pcall(L, 1 + count, 1, all->base - 1), result);
 }
 
 /* ---- Adding -------------------------------------------------------------------------------- */
@@ -350,19 +349,19 @@ static int append_waiter(lua_State *L)
     return 0;
 }
 
-int twl__stage_hold(lua_State *L, twl__lua_deferred *self, int index,
-                    twl__lua_deferred *waiter, int waiter_index)
+int twl__stage_hold(lua_State *L, twl__lua_deferred *self,
+                    twl__lua_deferred *waiter, int index)
 {
     int slot = free_slot(self);
 
     if (slot < TWL__SLOTS) {
-        lua_pushvalue(L, waiter_index);
-        lua_setiuservalue(L, index, TWL__SLOT_1 + slot);
+        lua_pushvalue(L, index);
+        lua_setiuservalue(L, -2, TWL__SLOT_1 + slot);
         self->used |= (unsigned char)(1u << slot);
     } else {
         lua_pushcfunction(L, append_waiter);
+        lua_pushvalue(L, -2);
         lua_pushvalue(L, index);
-        lua_pushvalue(L, waiter_index);
         if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
             lua_pop(L, 1);
             return TWL_ENOMEM;

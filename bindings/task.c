@@ -179,33 +179,36 @@ static void go_on(twl_deferred *d, void *waiter, twl_value *result)
     *result = (twl_value){.kind = TWL_SETTLED, .hosted = true, .as.deferred = waiter};
 }
 
-/* The task was cancelled while its coroutine ran; now that it waits, for the Deferred at the
- * top, that can be done. */
-static void cancel_late(lua_State *L, twl__task *task)
+/* The task was cancelled while its coroutine ran; now that it waits, that can be done. */
+static void cancel_late(lua_State *L, struct task task)
 {
-    task->cancelled = false;
-    if (!task->base.base.waiting_for || twl__deferred_cancel(L, lua_gettop(L))) return;
+    task.self->cancelled = false;
+    if (!task.self->base.base.waiting_for || twl__deferred_cancel(L, task.index)) return;
     twl__failure_ensure(L);
-    twl__report(ALL_OF(task)->context, L, "Error in the canceller of an awaited Deferred");
+    twl__report(ALL_OF(task.self)->context, L,
+                "Error in the canceller of an awaited Deferred");
 }
 
-static int await(lua_State *L, struct task task, twl__lua_deferred *other, int awaited)
+/* Let the task wait for the Deferred [other], which is at the top. Returns 0, or TWL_ENOMEM
+ * with it still there. [-(0|1), +0] */
+static int await(lua_State *L, struct task task, twl__lua_deferred *other)
 {
     twl__lua_deferred *self = &task.self->base;
     twl__run outer;
 
     if (!task.self->leashed && !twl__leash_put_on(L, task.index)) return TWL_ENOMEM;
-    if (twl__stage_hold(L, other, awaited, self, task.index) < 0) return TWL_ENOMEM;
-    lua_pushvalue(L, awaited);
+    if (twl__stage_hold(L, other, self, task.index) < 0) return TWL_ENOMEM;
     lua_setiuservalue(L, task.index, TWL__AWAITED);
     if (!other->base.called || other->base.running) {
         twl_deferred_await(&self->base, &other->base, go_on);
-    } else {
-        outer = twl__run_begin(ALL_OF(task.self), L, awaited);
+    } else { /* it may run at once: some run on the stack is about to come to it */
+        lua_getiuservalue(L, task.index, TWL__AWAITED);
+        outer = twl__run_begin(ALL_OF(task.self), L, lua_gettop(L));
         twl_deferred_await(&self->base, &other->base, go_on);
         twl__run_end(ALL_OF(task.self), outer);
+        lua_pop(L, 1);
     }
-    if (task.self->cancelled) cancel_late(L, task.self);
+    if (task.self->cancelled) cancel_late(L, task);
     return 0;
 }
 
@@ -214,7 +217,7 @@ int twl__task_await(lua_State *L, int index)
     struct task task = {lua_touserdata(L, index), index};
 
     task.self->awaits = true;
-    return await(L, task, lua_touserdata(L, -1), lua_gettop(L));
+    return await(L, task, lua_touserdata(L, -1));
 }
 
 /* What the task waits for is at the top. Returns FAILED or RETURNED with its result in its
@@ -222,21 +225,18 @@ int twl__task_await(lua_State *L, int index)
 static enum outcome wait_or_take(lua_State *L, struct task task)
 {
     twl__lua_deferred *other = lua_touserdata(L, -1);
-    int top = lua_gettop(L), rc;
-    enum outcome outcome = FAILED;
+    bool failed = true;
+    int rc;
 
-    if (twl_deferred_ready(&other->base)) {
-        outcome = twl__result_take(L, other, top) ? FAILED : RETURNED;
-    } else {
-        rc = await(L, task, other, top);
-        if (rc == 0) {
-            lua_settop(L, top - 1);
-            return WAITS;
-        }
+    if (!twl_deferred_ready(&other->base)) {
+        rc = await(L, task, other);
+        if (rc == 0) return WAITS;
         twl__failure_of_code(L, rc);
+    } else {
+        failed = twl__result_take(L, other, lua_gettop(L));
     }
-    lua_replace(L, top);
-    return outcome;
+    lua_remove(L, -2);
+    return failed ? FAILED : RETURNED;
 }
 
 /* The coroutine yielded the [count] values at its top. Returns the number of values there to
@@ -344,6 +344,7 @@ static enum outcome raised(lua_State *L, struct task task)
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
     twl__close_thread(co, L);
+    task.self->thread = NULL;
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
     if (lua_rawequal(L, -1, -2)) {

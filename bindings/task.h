@@ -31,8 +31,8 @@ void twl__task_push(lua_State *L, twl__deferreds *all, int thread);
  * until it waits or ends. [-0, +1] */
 void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count);
 
-/* Let the task at [index], whose coroutine is in await, wait for the Deferred at the top.
- * Without memory for that, returns TWL_ENOMEM. [-0, +0] */
+/* Let the task at [index], whose coroutine is in await, wait for the Deferred at the top. Returns
+ * 0, or TWL_ENOMEM without memory for that. [-(0|1), +0] */
 int twl__task_await(lua_State *L, int index);
 
 /* Make the value at the top what returnValue raises. [-1, +1] */
