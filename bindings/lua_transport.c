@@ -258,30 +258,34 @@ static int transport_get_handle(lua_State *L)
     return 1;
 }
 
-/* Methods first, then the few fields that Twisted's transports have. */
+/* The fields that Twisted's transports have, besides their methods. */
+enum field { CONNECTED = 1, DISCONNECTING, DISCONNECTED, PROTOCOL, PRODUCER };
+
+static const char *const FIELDS[] = {"connected", "disconnecting", "disconnected",
+                                     "protocol", "producer"};
+
+static void push_field(lua_State *L, struct twl__transport *transport,
+                       enum field field)
+{
+    twl_stream *stream = twl__transport_stream(transport);
+    bool open = twl_stream_open(stream), closing = twl_stream_closing(stream);
+
+    switch (field) {
+    case CONNECTED: lua_pushboolean(L, open || closing); break;
+    case DISCONNECTING: lua_pushboolean(L, closing); break;
+    case DISCONNECTED: lua_pushboolean(L, !open && !closing); break;
+    case PROTOCOL: twl__transport_push_protocol(L, transport); break;
+    case PRODUCER: lua_getiuservalue(L, 1, VALUE_PRODUCER); break;
+    }
+}
+
+/* One table answers for both: where a method's name has its function, a field's has its number
+ * as a light userdata. */
 static int transport_index(lua_State *L)
 {
-    struct twl__transport *transport = lua_touserdata(L, 1);
-    twl_stream *stream = twl__transport_stream(transport);
-    const char *name;
-
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
-    if (lua_type(L, 2) != LUA_TSTRING) return 0;
-    name = lua_tostring(L, 2);
-    if (strcmp(name, "connected") == 0)
-        lua_pushboolean(L, twl_stream_open(stream) || twl_stream_closing(stream));
-    else if (strcmp(name, "disconnecting") == 0)
-        lua_pushboolean(L, twl_stream_closing(stream));
-    else if (strcmp(name, "disconnected") == 0)
-        lua_pushboolean(L,
-                        !twl_stream_open(stream) && !twl_stream_closing(stream));
-    else if (strcmp(name, "protocol") == 0)
-        lua_getiuservalue(L, 1, VALUE_PROTOCOL);
-    else if (strcmp(name, "producer") == 0)
-        lua_getiuservalue(L, 1, VALUE_PRODUCER);
-    else
-        return 0;
+    if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TLIGHTUSERDATA)
+        push_field(L, lua_touserdata(L, 1),
+                   (enum field)(intptr_t)lua_touserdata(L, -1));
     return 1;
 }
 
@@ -320,7 +324,7 @@ static int transport_attach(lua_State *L)
     transport->half_close =
         lua_getfield(L, 2, "readConnectionLost") != LUA_TNIL;
     lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 1, VALUE_PROTOCOL);
+    twl__transport_set_protocol(L, transport);
     twl_stream_resume(twl__transport_stream(transport));
     return 0;
 }
@@ -409,6 +413,10 @@ void twl__open_transport(lua_State *L, twl_context *context)
                    metamethods);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
     lua_getfield(L, -1, "__index");
+    for (int i = CONNECTED; i <= PRODUCER; i++) {
+        lua_pushlightuserdata(L, (void *)(intptr_t)i);
+        lua_setfield(L, -2, FIELDS[i - 1]);
+    }
     lua_pushcclosure(L, transport_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);

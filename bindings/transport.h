@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * transport.h -- transports: connected streams as protocols see them.
  * transport_events.c carries what happens to the stream into Lua, lua_transport.c is the face.
- * User value 1 is the protocol, user value 2 the registered producer; both are given up when
- * the connection is lost. A transport is anchored from its making until then. */
+ * The user value is the registered producer; the protocol stands in a table of its own under the
+ * transport's slot, where an event finds it at once. Both are given up when the connection is
+ * lost. A transport is anchored from its making until then. */
 #ifndef TWL_TRANSPORT_H
 #define TWL_TRANSPORT_H
 
 #include "context.h"
 
-enum { VALUE_PROTOCOL = 1, VALUE_PRODUCER, VALUE_COUNT = VALUE_PRODUCER };
+enum { VALUE_PRODUCER = 1 };
 
 struct twl__transport {
     twl_context *context;
@@ -40,6 +41,10 @@ void twl__transport_raised(lua_State *L, struct twl__transport *transport);
 /* Have lost(transport, protocol, failure or nil, sentence, name, errno or nil), the function at
  * the top, called for every transport that ends. [-1, +0] */
 void twl__transport_set_lost(lua_State *L);
+
+/* The protocol, or nil. [-0, +1]; and set it to what is at the top. [-1, +0] */
+void twl__transport_push_protocol(lua_State *L, struct twl__transport *transport);
+void twl__transport_set_protocol(lua_State *L, struct twl__transport *transport);
 
 /* Prepare the registry, once. [-0, +0] */
 void twl__transport_events_open(lua_State *L);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const char LOST_KEY, FAILURES_KEY;
+static const char LOST_KEY, FAILURES_KEY, PROTOCOLS_KEY;
 
 struct event {
     struct twl__transport *transport;
@@ -15,19 +15,26 @@ struct event {
     int reason;
 };
 
-/* Push a user value of the transport. [-0, +1] */
-static void push_value(lua_State *L, struct twl__transport *transport, int value)
+void twl__transport_push_protocol(lua_State *L, struct twl__transport *transport)
 {
-    twl__push_object(L, &transport->context->transports, transport->slot);
-    lua_getiuservalue(L, -1, value);
-    lua_remove(L, -2);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
+    lua_rawgeti(L, -1, transport->slot);
+    lua_replace(L, -2);
+}
+
+void twl__transport_set_protocol(lua_State *L, struct twl__transport *transport)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, transport->slot);
+    lua_pop(L, 1);
 }
 
 static int call_data_received(lua_State *L)
 {
     struct event *event = lua_touserdata(L, 1);
 
-    push_value(L, event->transport, VALUE_PROTOCOL);
+    twl__transport_push_protocol(L, event->transport);
     lua_getfield(L, -1, "dataReceived");
     lua_insert(L, -2);
     lua_pushlstring(L, event->bytes, event->length);
@@ -35,10 +42,9 @@ static int call_data_received(lua_State *L)
     return 0;
 }
 
-/* Call a method without arguments, where there is one. */
-static int call_method(lua_State *L, struct event *event, int value)
+/* Call the event's method of the object at the top, where there is one. */
+static int call_method(lua_State *L, const struct event *event)
 {
-    push_value(L, event->transport, value);
     if (lua_getfield(L, -1, event->method) == LUA_TNIL) return 0;
     lua_insert(L, -2);
     lua_call(L, 1, 0);
@@ -47,12 +53,20 @@ static int call_method(lua_State *L, struct event *event, int value)
 
 static int call_protocol(lua_State *L)
 {
-    return call_method(L, lua_touserdata(L, 1), VALUE_PROTOCOL);
+    struct event *event = lua_touserdata(L, 1);
+
+    twl__transport_push_protocol(L, event->transport);
+    return call_method(L, event);
 }
 
 static int call_producer(lua_State *L)
 {
-    return call_method(L, lua_touserdata(L, 1), VALUE_PRODUCER);
+    struct event *event = lua_touserdata(L, 1);
+    struct twl__transport *transport = event->transport;
+
+    twl__push_object(L, &transport->context->transports, transport->slot);
+    lua_getiuservalue(L, -1, VALUE_PRODUCER);
+    return call_method(L, event);
 }
 
 void twl__transport_fail(lua_State *L, struct twl__transport *transport)
@@ -133,16 +147,16 @@ static int call_lost(lua_State *L)
 
     lua_rawgetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
     twl__push_object(L, &transport->context->transports, transport->slot);
-    lua_getiuservalue(L, USERDATA, VALUE_PROTOCOL);
+    twl__transport_push_protocol(L, transport);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
     lua_rawgetp(L, FAILURE, transport);
     lua_pushnil(L);
     lua_rawsetp(L, FAILURE, transport);
     lua_remove(L, FAILURE);
-    for (int value = 1; value <= VALUE_COUNT; value++) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, USERDATA, value);
-    }
+    lua_pushnil(L);
+    twl__transport_set_protocol(L, transport);
+    lua_pushnil(L);
+    lua_setiuservalue(L, USERDATA, VALUE_PRODUCER);
     twl__release(L, &transport->context->transports, &transport->slot);
     if (lua_isnil(L, PROTOCOL)) return 0; /* refused before it had one */
     twl__push_error(L, event->reason);
@@ -173,7 +187,7 @@ void twl__transport_push(lua_State *L, twl_context *context, int fd,
                          const twl_address *peer)
 {
     struct twl__transport *transport = twl__object_new(
-        L, &context->transports, sizeof *transport + twl_stream_size(), VALUE_COUNT);
+        L, &context->transports, sizeof *transport + twl_stream_size(), 1);
 
     memset(transport, 0, sizeof *transport);
     transport->context = context;
@@ -191,4 +205,6 @@ void twl__transport_events_open(lua_State *L)
 {
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
 }

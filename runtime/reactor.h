@@ -13,7 +13,7 @@
 #include "list.h"
 #include "twistlua.h"
 
-enum { TWL__READ_SIZE = 64 * 1024 };
+enum { TWL__READ_SIZE = 128 * 1024 };
 
 struct twl__post;
 struct twl__segment;
