@@ -115,19 +115,31 @@ function Connector:_begin()
     return self:_failSoon(errors.ServiceNameUnknownError(tostring(self.port)))
   end
   if resolver.isLiteral(self.host) then return self:_start({ "TCP", self.host, port }) end
+  self:_lookUp(port)
+end
+
+-- A look-up that was cancelled may be followed by another attempt when its outcome is told.
+function Connector:_lookUp(port)
   local lookup = self.reactor:resolve(self.host)
-  self._attempt = { cancel = function() lookup:cancel() end }
+  local attempt = { cancel = function() lookup:cancel() end }
+  self._attempt = attempt
   self.reactor:_soon(function()
     lookup:addCallbacks(
-      function(literal) self:_resolved(literal, port) end,
+      function(literal)
+        if self._attempt == attempt then self:_resolved(literal, port) end
+      end,
       function(failure)
-        if self._attempt then self:_fail(failure) end
+        if self._attempt == attempt then self:_fail(failure) end
       end)
   end)
 end
 
 function Connector:_resolved(literal, port)
-  if self.state == "connecting" then self:_start({ "TCP", literal, port }) end
+  if type(literal) == "string" and resolver.isLiteral(literal) then
+    return self:_start({ "TCP", literal, port })
+  end
+  local answer = ("the resolver answered '%s' for '%s'"):format(tostring(literal), self.host)
+  self:_fail(Failure(errors.DNSLookupError(answer)))
 end
 
 function Connector:_failSoon(err)

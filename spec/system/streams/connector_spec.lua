@@ -101,6 +101,37 @@ describe("a connector", function()
     assert.same({ "failed" }, factory.events)
   end))
 
+  it("may begin again while a look-up that was stopped is still to be told", async(function()
+    local port, factory = listen(), ends.factory(ends.Recorder)
+    local function failOnce(self, connector, reason)
+      self.failed = reason
+      self.clientConnectionFailed = function() self:note("failed again") end
+      connector:connect()
+    end
+    factory.clientConnectionFailed = failOnce
+    local connector = reactor:connectTCP("localhost", port:getHost().port, factory)
+    connector:stopConnecting()
+    ends.isExactly(factory.failed, "UserError")
+    ends.finish(await(factory:protocolMade(1)))
+    ends.turns(2)
+    assert.equal(1, #factory.made)
+    assert.same({ "lost" }, factory.events)
+    await(port:stopListening())
+    finishAll(port.factory)
+    assert.equal(1, #port.factory.made)
+  end))
+
+  it("fails with DNSLookupError when the resolver answers what is no address", async(function()
+    for _, answer in ipairs { "nonsense", 12, false } do
+      local previous = reactor:installResolver { getHostByName = function() return defer.succeed(answer) end }
+      local factory = ends.factory(ends.Recorder)
+      reactor:connectTCP("a.name", 80, factory)
+      reactor:installResolver(previous)
+      await(factory:whenNoted("failed"))
+      ends.isExactly(factory.failed, "DNSLookupError")
+    end
+  end))
+
   it("asks the resolver that was installed", async(function()
     local port, factory = listen(), ends.factory(ends.Recorder)
     local looked = defer.Deferred()
