@@ -1,6 +1,8 @@
 local await             = require("twistlua.defer").await
 local async             = require("twistlua.test.async").async
 local flushLoggedErrors = require("twistlua.test.async").flushLoggedErrors
+local basic             = require "twistlua.protocols.basic"
+local defer             = require "twistlua.defer"
 local reactor           = require "twistlua.reactor"
 local core              = require "twistlua.core"
 local ends              = require "system.streams.pairs"
@@ -235,6 +237,25 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
       end))
   end)
 end
+
+describe("loseConnection in a parser", function()
+  it("makes an end of lines that are in its buffer already (point 30)", async(function()
+    local Lines = basic.LineReceiver:extend("Lines")
+    local lines, done = {}, defer.Deferred()
+    function Lines:lineReceived(line)
+      lines[#lines + 1] = line
+      if line == "stop" then self.transport:loseConnection() end
+    end
+    function Lines:connectionLost(reason) done:callback({ reason }) end
+    local port = ends.kinds.TCP.listen(ends.factory(Lines))
+    local raw = ends.rawTo(port:getHost().port)
+    raw:send("go\r\nstop\r\nnever\r\nnever\r\n")
+    ends.isExactly(await(done)[1], "ConnectionDone")
+    assert.same({ "go", "stop" }, lines)
+    raw:close()
+    await(port:stopListening())
+  end))
+end)
 
 describe("a reset", function()
   it("is ConnectionLost with the system's error", ends.joined("TCP", nil, nil, function(server, client)

@@ -1,6 +1,7 @@
 local await             = require("twistlua.defer").await
 local address           = require "twistlua.address"
 local flushLoggedErrors = require("twistlua.test.async").flushLoggedErrors
+local reactor           = require "twistlua.reactor"
 local ends              = require "system.streams.pairs"
 
 for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
@@ -273,6 +274,33 @@ describe("a TCP transport", function()
     assert.matches("closed", message)
     assert.is_false(pcall(client.transport.getTcpKeepAlive, client.transport))
   end))
+end)
+
+describe("a connection", function()
+  -- `again(f)` has f called in a later turn, for ever.
+  local function starving(again)
+    return ends.joined("TCP", nil, nil, function(server, client)
+      local calls, going = 0, true
+      local function call()
+        calls = calls + 1
+        if going then again(call) end
+      end
+      call()
+      for round = 1, 10 do
+        local before = calls
+        client.transport:write("ping")
+        await(server:whenReceived(4 * round))
+        assert.is_true(calls > before)
+      end
+      going = false
+    end)
+  end
+
+  it("has its turn between timers that begin others without delay (point 28)",
+    starving(function(call) reactor:callLater(0, call) end))
+
+  it("has its turn between calls that ask for others from within (point 28)",
+    starving(function(call) reactor:callFromThread(call) end))
 end)
 
 describe("an error in a protocol", function()
