@@ -93,7 +93,7 @@ TWL_API int twl_reactor_run(twl_reactor *reactor);
 /* One turn: wait at most [timeout] seconds for events, then run what is due. */
 TWL_API int twl_reactor_step(twl_reactor *reactor, double timeout);
 
-/* Make twl_reactor_run() return when the present callback has. */
+/* Make twl_reactor_run() return when the callbacks of the present turn have. */
 TWL_API void twl_reactor_break(twl_reactor *reactor);
 
 /* Seconds on a clock that only goes forward, read now. Its zero is arbitrary. */
@@ -194,7 +194,7 @@ TWL_API void twl_signal_init(void *memory, twl_reactor *reactor, int number,
 TWL_API void *twl_signal_context(const twl_signal *signal);
 
 /* Take over the process's handling of the signal until stopped, which restores the default
- * disposition. TWL_EBUSY when another reactor of the process has it; TWL_EINVAL for a number
+ * disposition. TWL_EBUSY when a reactor of the process has it already; TWL_EINVAL for a number
  * that is no signal or cannot be caught. */
 TWL_API int twl_signal_start(twl_signal *signal);
 TWL_API void twl_signal_stop(twl_signal *signal);
@@ -254,9 +254,9 @@ typedef struct twl_stream_events {
 
 TWL_API size_t twl_stream_size(void);
 
-/* Make a stream of the connected socket [fd], which it owns from here on. [peer] is its other
- * end; NULL asks the kernel. It reads nothing until twl_stream_resume(). [events] must outlive
- * it. */
+/* Make a stream of the connected, non-blocking socket [fd], which it owns from here on. [peer]
+ * is its other end; NULL asks the kernel. It reads nothing until twl_stream_resume(). [events]
+ * must outlive it. */
 TWL_API void twl_stream_init(void *memory, twl_reactor *reactor, int fd,
                              const twl_address *peer,
                              const twl_stream_events *events, void *context);
@@ -303,7 +303,8 @@ TWL_API void twl_stream_close(twl_stream *stream);
  * negative code; with TWL_ECONNABORTED the peer sees a reset. */
 TWL_API void twl_stream_abort(twl_stream *stream, int reason);
 
-/* Close the descriptor at once without a reset and without any further callback. */
+/* Close the descriptor at once without a reset and without any further callback. Not inside
+ * one of the stream's own: its memory is still looked at when that returns. */
 TWL_API void twl_stream_discard(twl_stream *stream);
 
 /* Whether bytes may still arrive or leave: neither closing nor closed. */

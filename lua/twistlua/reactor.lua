@@ -48,7 +48,7 @@ function Reactor:run(given)
     if given.installSignalHandlers ~= false then self:_takeSignals() end
   end)
   self:fireSystemEvent("startup")
-  while self._started do core.reactor.run() end
+  while self._started do assert(core.reactor.run()) end
   self:_event("startup"):discard(during)   -- still there if the loop ended before the startup did
   self.running = false
   self:_dropSignals()
