@@ -40,7 +40,7 @@ int twl__deferred_raise(lua_State *L, const char *name, const char *message)
     return lua_error(L);
 }
 
-/* ---- Runs ----------------------------------------------------------------------------------- */
+/* ---- Runs ---------------------------------------------------------------- */
 
 twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index)
 {
@@ -66,7 +66,8 @@ void twl__deferred_settle(lua_State *L, twl__lua_deferred *self, int index,
                           bool failure)
 {
     lua_setiuservalue(L, index, TWL__RESULT);
-    twl_deferred_settle(&self->base, failure ? twl__opaque_failure : twl__opaque);
+    twl_deferred_settle(&self->base,
+                        failure ? twl__opaque_failure : twl__opaque);
 }
 
 void twl__deferred_fire(lua_State *L, twl__lua_deferred *self, int index,
@@ -81,7 +82,7 @@ void twl__deferred_fire(lua_State *L, twl__lua_deferred *self, int index,
     twl__run_end(all, outer);
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------ */
+/* ---- Cancelling ---------------------------------------------------------- */
 
 int twl__deferred_ask_canceller(twl_deferred *d)
 {
@@ -91,7 +92,8 @@ int twl__deferred_ask_canceller(twl_deferred *d)
 
     lua_getiuservalue(L, base, TWL__RESULT);
     lua_pushvalue(L, base);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) return TWL_ECANCELED; /* its error stays */
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        return TWL_ECANCELED; /* its error stays */
     if (d->called) return 0;
     lua_pushnil(L); /* TWL_ECANCELED fires it now, and the canceller goes */
     lua_setiuservalue(L, base, TWL__RESULT);
@@ -108,7 +110,8 @@ bool twl__deferred_cancel(lua_State *L, int index)
     lua_pushvalue(L, index);
     top = lua_gettop(L);
     while (self->base.waiting_for) {
-        lua_getiuservalue(L, top, self->base.called ? TWL__RESULT : TWL__AWAITED);
+        lua_getiuservalue(L, top,
+                          self->base.called ? TWL__RESULT : TWL__AWAITED);
         lua_replace(L, top);
         self = lua_touserdata(L, top);
     }
@@ -120,7 +123,7 @@ bool twl__deferred_cancel(lua_State *L, int index)
     return rc == 0;
 }
 
-/* ---- What the engine tells the host ------------------------------------------------------------ */
+/* ---- What the engine tells the host -------------------------------------- */
 
 static int push_bytes(lua_State *L)
 {
@@ -156,8 +159,8 @@ static void host_drop(twl_deferred *d)
 static int host_wait(twl_deferred *outer, twl_deferred *inner)
 {
     twl__deferreds *all = TWL__ALL_OF(outer);
-    int rc = twl__stage_hold(all->L, TWL__LUA_DEFERRED(inner), TWL__LUA_DEFERRED(outer),
-                             all->base);
+    int rc = twl__stage_hold(all->L, TWL__LUA_DEFERRED(inner),
+                             TWL__LUA_DEFERRED(outer), all->base);
 
     if (rc < 0) return rc;
     lua_setiuservalue(all->L, all->base, TWL__RESULT);
@@ -168,7 +171,8 @@ static void host_take(twl_deferred *outer, twl_deferred *inner)
 {
     twl__deferreds *all = TWL__ALL_OF(outer);
 
-    twl__result_move(all->L, TWL__LUA_DEFERRED(inner), lua_gettop(all->L), all->base);
+    twl__result_move(all->L, TWL__LUA_DEFERRED(inner), lua_gettop(all->L),
+                     all->base);
 }
 
 /* Leaves [outer] at the top, for host_enter(). */
@@ -179,12 +183,14 @@ static void host_resume(twl_deferred *outer, twl_deferred *inner)
     lua_settop(all->L, all->base);
     twl__stage_release(all->L, TWL__LUA_DEFERRED(inner), all->base,
                        TWL__LUA_DEFERRED(outer));
-    twl__result_move(all->L, TWL__LUA_DEFERRED(inner), all->base, all->base + 1);
+    twl__result_move(all->L, TWL__LUA_DEFERRED(inner), all->base,
+                     all->base + 1);
     all->litter = true;
 }
 
 /* [next] is at the top, left there by host_resume() or by the stage. */
-static void host_enter(twl_deferred *d, twl_deferred *next, twl_deferred *previous)
+static void host_enter(twl_deferred *d, twl_deferred *next,
+                       twl_deferred *previous)
 {
     twl__deferreds *all = TWL__ALL_OF(d);
     lua_State *L = all->L;
@@ -221,7 +227,7 @@ static void host_rest(twl_deferred *d)
     if (!self->guarded && !self->told) twl__unhandled_guard(TWL__ALL_OF(d));
 }
 
-/* ---- For other bindings -------------------------------------------------------------------------- */
+/* ---- For other bindings -------------------------------------------------- */
 
 void twl__deferreds_push(lua_State *L)
 {
@@ -247,7 +253,8 @@ static void fire_from_c(lua_State *L, int index, bool failure)
         twl__deferred_fire(L, self, lua_absindex(L, index), failure);
         return;
     }
-    twl_deferred_settle(&self->base, twl_nothing()); /* it may have one to ignore */
+    twl_deferred_settle(&self->base,
+                        twl_nothing()); /* it may have one to ignore */
     lua_pop(L, 1);
 }
 
@@ -264,13 +271,13 @@ void twl__deferred_errback(lua_State *L, twl_context *context, int index)
     fire_from_c(L, index, true);
 }
 
-/* ---- Opening --------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------- */
 
 twl__deferreds *twl__deferreds_open(lua_State *L, twl_context *context)
 {
-    static const twl_deferred_host host = {
-        host_keep,   host_drop,  host_wait,  host_take,
-        host_resume, host_enter, host_leave, host_rest};
+    static const twl_deferred_host host = {host_keep,  host_drop,   host_wait,
+                                           host_take,  host_resume, host_enter,
+                                           host_leave, host_rest};
     twl__deferreds *all = lua_newuserdatauv(L, sizeof *all, TWL__QUEUE_VALUES);
 
     memset(all, 0, sizeof *all);

@@ -14,7 +14,7 @@
 #include "../runtime/deferred.h"
 #include "context.h"
 
-/* ---- For every binding ------------------------------------------------------------------ */
+/* ---- For every binding --------------------------------------------------- */
 
 /* A new Deferred without a canceller. [-0, +1] May raise a memory error. */
 void twl__deferred_push_new(lua_State *L, twl_context *context);
@@ -27,7 +27,7 @@ void twl__deferred_errback(lua_State *L, twl_context *context, int index);
 
 bool twl__is_failure(lua_State *L, twl_context *context, int index);
 
-/* ---- Failures (lua_failure.c) ------------------------------------------------------------- */
+/* ---- Failures (lua_failure.c) -------------------------------------------- */
 
 /* Make a Failure of the value at the top, with the frames of [from] from [level] on up to where
  * we called into Lua. [-1, +1] May raise a memory error. */
@@ -46,31 +46,33 @@ void twl__failure_value(lua_State *L, int index);
  * await, if both have the same error value. [-1, +0] */
 void twl__failure_set_origin(lua_State *L, int index);
 
-/* ---- The userdata (deferred.c) -------------------------------------------------------------- */
+/* ---- The userdata (deferred.c) ------------------------------------------- */
 
 enum { TWL__SLOTS = 2 };
 
 /* The user values of a Deferred. */
 enum {
-    TWL__RESULT = 1, /* the canceller while unfired; the Deferred that it waits for */
-    TWL__SLOT_1,     /* a stage's function, or the Deferred that waits there */
-    TWL__NODES = TWL__SLOT_1 + TWL__SLOTS, /* the last of a ring of further stages */
-    TWL__PREVIOUS,                         /* where the run comes back to */
+    TWL__RESULT =
+        1, /* the canceller while unfired; the Deferred that it waits for */
+    TWL__SLOT_1, /* a stage's function, or the Deferred that waits there */
+    TWL__NODES =
+        TWL__SLOT_1 + TWL__SLOTS, /* the last of a ring of further stages */
+    TWL__PREVIOUS,                /* where the run comes back to */
     TWL__VALUES = TWL__PREVIOUS,
     /* Those of a coroutine's Deferred besides. TWL__RESULT is its thread while unfired. */
     TWL__AWAITED, /* the Deferred that it waits for; the Failure that await raised last */
-    TWL__LEASH,   /* the guard that tells if it is never resumed */
+    TWL__LEASH, /* the guard that tells if it is never resumed */
     TWL__TASK_VALUES = TWL__LEASH
 };
 
 typedef struct twl__lua_deferred {
     twl_deferred base;
     twl_stage stages[TWL__SLOTS];
-    unsigned char used;      /* a bit for each slot */
-    unsigned char held_at;   /* the slot of waiting_for that holds it; TWL__SLOTS: a node */
-    unsigned char guarded;   /* TWL__RESULT is the guard of a failure */
-    unsigned char told;      /* its failure was reported */
-    unsigned char task;      /* a twl__task: its coroutine fires it */
+    unsigned char used;    /* a bit for each slot */
+    unsigned char held_at; /* the slot of waiting_for; TWL__SLOTS: a node */
+    bool guarded;          /* TWL__RESULT is the guard of a failure */
+    bool told;             /* its failure was reported */
+    bool task;             /* a twl__task: its coroutine fires it */
 } twl__lua_deferred;
 
 /* One a universe. A run uses the stack of [L]: at [base] is the Deferred whose stage runs, and
@@ -82,14 +84,20 @@ typedef struct twl__deferreds {
     int base;
     bool litter;
     bool debugging;
-    lua_State *resumed;  /* the coroutine that a resume of ours runs, or NULL */
-    lua_State *awaiting; /* the coroutine that has just yielded in await, or NULL */
-    enum twl__given { TWL__GIVEN_NOTHING, TWL__GIVEN_RESULT, TWL__GIVEN_FAILURE } given;
-    int depth;           /* how many tasks are being driven, one from the other */
-    bool queued;         /* tasks wait until it is 0 */
-    lua_State *driver;   /* where the task of the running coroutine stands, or NULL, */
-    int driven;          /* and at which index */
-    bool hooked;         /* a coroutine has our hook, and had these: */
+    lua_State *resumed; /* the coroutine that a resume of ours runs, or NULL */
+    lua_State
+        *awaiting; /* the coroutine that has just yielded in await, or NULL */
+    enum twl__given {
+        TWL__GIVEN_NOTHING,
+        TWL__GIVEN_RESULT,
+        TWL__GIVEN_FAILURE
+    } given;
+    int depth;   /* how many tasks are being driven, one from the other */
+    bool queued; /* tasks wait until it is 0 */
+    lua_State
+        *driver; /* where the task of the running coroutine stands, or NULL, */
+    int driven;  /* and at which index */
+    bool hooked; /* a coroutine has our hook, and had these: */
     lua_Hook hook;
     int hook_mask;
     int hook_count;
@@ -141,12 +149,13 @@ void twl__deferred_fire(lua_State *L, twl__lua_deferred *self, int index,
 /* Cancel the Deferred at [index]. Returns false with the canceller's error at the top, if it
  * raised one. [-0, +(0|1)] */
 bool twl__deferred_cancel(lua_State *L, int index);
-int twl__deferred_ask_canceller(twl_deferred *d); /* its cancel function, if it has one */
+int twl__deferred_ask_canceller(
+    twl_deferred *d); /* its cancel function, if it has one */
 
 /* Raise the error object [name] of twistlua.defer. */
 int twl__deferred_raise(lua_State *L, const char *name, const char *message);
 
-/* ---- Results and stages (stages.c) ------------------------------------------------------------ */
+/* ---- Results and stages (stages.c) --------------------------------------- */
 
 extern const twl_value twl__opaque, twl__opaque_failure;
 
@@ -181,7 +190,7 @@ int twl__stage_hold(lua_State *L, twl__lua_deferred *self,
 void twl__stage_release(lua_State *L, twl__lua_deferred *self, int index,
                         const twl__lua_deferred *waiter);
 
-/* ---- What is told of a Deferred (unhandled.c) -------------------------------------------------- */
+/* ---- What is told of a Deferred (unhandled.c) ---------------------------- */
 
 /* Keep the traceback of now as [what] of the Deferred at [index]: "created" or "fired". */
 void twl__trace_keep(lua_State *L, int index, const char *what);
@@ -202,18 +211,25 @@ void twl__leash_take_off(lua_State *L, int task);
 
 void twl__unhandled_open(lua_State *L, twl__deferreds *all);
 
-/* ---- Coroutines (lua_coroutine.c) -------------------------------------------------------------- */
+/* ---- Coroutines (lua_coroutine.c) ---------------------------------------- */
 
 /* Adds await, inlineCallbacks, ... to the table at the top. [-0, +0] */
 void twl__coroutine_open(lua_State *L, twl__deferreds *all, int class);
 
-/* ---- Opening ----------------------------------------------------------------------------------- */
+/* Adds the functions of lua_lockfile.c to the core table at the top. [-0, +0] */
+void twl__lockfile_open(lua_State *L, twl_context *context);
+
+/* ---- Opening ------------------------------------------------------------- */
 
 /* The one of this universe, with the functions that the engine calls. [-0, +0] */
 twl__deferreds *twl__deferreds_open(lua_State *L, twl_context *context);
 
 /* Push its userdata, whose user values are the first and last task of the queue. */
-enum { TWL__QUEUE_FIRST = 1, TWL__QUEUE_LAST, TWL__QUEUE_VALUES = TWL__QUEUE_LAST };
+enum {
+    TWL__QUEUE_FIRST = 1,
+    TWL__QUEUE_LAST,
+    TWL__QUEUE_VALUES = TWL__QUEUE_LAST
+};
 void twl__deferreds_push(lua_State *L);
 
 /* Anchor the metatable at the top for twl__deferred_push_new(). [-0, +0] */

@@ -3,7 +3,7 @@
  * All functions have the upvalues context, metatable of Deferreds and twl__deferreds. */
 #include "task.h"
 
-/* ---- await ------------------------------------------------------------------------------------ */
+/* ---- await --------------------------------------------------------------- */
 
 /* Raise the error of the Failure at the top in the coroutine [L]. */
 static int raise_failure(lua_State *L)
@@ -27,10 +27,12 @@ static int after_resume(lua_State *L, int status, lua_KContext context)
 static int refuse(lua_State *L)
 {
     if (lua_pushthread(L))
-        return luaL_error(L, "await outside a coroutine: call it in a function made by "
-                             "defer.inlineCallbacks, or use d:addCallback");
-    return luaL_error(L, "await cannot suspend the coroutine here, inside a callback or a "
-                         "C function: return the Deferred, or use d:addCallback");
+        return luaL_error(
+            L, "await outside a coroutine: call it in a function made by "
+               "defer.inlineCallbacks, or use d:addCallback");
+    return luaL_error(
+        L, "await cannot suspend the coroutine here, inside a callback or a "
+           "C function: return the Deferred, or use d:addCallback");
 }
 
 /* Make the coroutine [L], which nobody drives, a task that waits for the Deferred at 1. */
@@ -69,13 +71,14 @@ static int await(lua_State *L)
     }
     if (all->resumed == NULL) return adopt_self(L, all);
     if (all->resumed != L)
-        return luaL_error(L, "await in a coroutine that was resumed by a coroutine.resume or "
-                             "coroutine.wrap taken before twistlua.defer was loaded");
+        return luaL_error(
+            L, "await in a coroutine that was resumed by a coroutine.resume or "
+               "coroutine.wrap taken before twistlua.defer was loaded");
     all->awaiting = L;
     return lua_yieldk(L, 1, (lua_KContext)all, after_resume);
 }
 
-/* ---- coroutine.resume and coroutine.wrap ------------------------------------------------------ */
+/* ---- coroutine.resume and coroutine.wrap --------------------------------- */
 
 static int pass_on(lua_State *L, int status, lua_KContext wrapped);
 
@@ -103,7 +106,8 @@ static int propagate(lua_State *L, lua_State *co, bool wrapped)
 {
     int status = lua_status(co);
 
-    if (wrapped && status != LUA_OK && status != LUA_YIELD) status = twl__close_thread(co, L);
+    if (wrapped && status != LUA_OK && status != LUA_YIELD)
+        status = twl__close_thread(co, L);
     lua_xmove(co, L, 1);
     if (!wrapped) {
         lua_pushboolean(L, 0);
@@ -125,15 +129,18 @@ static int resume_with(lua_State *L, int count, bool wrapped)
     lua_State *co = coroutine_of(L, wrapped), *resumed = all->resumed;
     int status, results;
 
-    if (!lua_checkstack(co, count)) return luaL_error(L, "too many arguments to resume");
+    if (!lua_checkstack(co, count))
+        return luaL_error(L, "too many arguments to resume");
     lua_xmove(L, co, count);
     all->resumed = co;
     status = lua_resume(co, L, count, &results);
     all->resumed = resumed;
-    if (status != LUA_OK && status != LUA_YIELD) return propagate(L, co, wrapped);
+    if (status != LUA_OK && status != LUA_YIELD)
+        return propagate(L, co, wrapped);
     if (all->awaiting == co) {
         all->awaiting = NULL;
-        if (resumed != L || !lua_isyieldable(L)) return adopt(L, all, co, wrapped);
+        if (resumed != L || !lua_isyieldable(L))
+            return adopt(L, all, co, wrapped);
         all->awaiting = L;
         lua_xmove(co, L, 1);
         return lua_yieldk(L, 1, wrapped, pass_on);
@@ -178,7 +185,7 @@ static int co_wrap(lua_State *L)
     return 1;
 }
 
-/* ---- Functions -------------------------------------------------------------------------------- */
+/* ---- Functions ----------------------------------------------------------- */
 
 static const luaL_Reg resumes[] = {
     {"resume", co_resume}, {"wrap", co_wrap}, {NULL, NULL}};
@@ -234,11 +241,13 @@ static int ensure_deferred(lua_State *L)
 
     if (twl__deferred_at(L, 1)) return 1;
     if (!co)
-        return twl__deferred_raise(L, "NotACoroutineError",
-                                   "ensureDeferred needs a coroutine or a Deferred");
+        return twl__deferred_raise(
+            L, "NotACoroutineError",
+            "ensureDeferred needs a coroutine or a Deferred");
     if (co == L || (lua_status(co) == LUA_OK && lua_gettop(co) == 0) ||
         lua_status(co) > LUA_YIELD)
-        return twl__deferred_raise(L, "NotACoroutineError", "the coroutine is not suspended");
+        return twl__deferred_raise(L, "NotACoroutineError",
+                                   "the coroutine is not suspended");
     if (!lua_checkstack(co, count)) return luaL_error(L, "too many arguments");
     lua_xmove(L, co, count);
     twl__task_start(L, twl__deferreds_of(L), 1, count);
@@ -253,14 +262,13 @@ static int return_value(lua_State *L)
     return lua_error(L);
 }
 
-static const luaL_Reg functions[] = {
-    {"await", await},
-    {"run", run},
-    {"inlineCallbacks", inline_callbacks},
-    {"ensureDeferred", ensure_deferred},
-    {"returnValue", return_value},
-    {"replaceResume", replace_resume},
-    {NULL, NULL}};
+static const luaL_Reg functions[] = {{"await", await},
+                                     {"run", run},
+                                     {"inlineCallbacks", inline_callbacks},
+                                     {"ensureDeferred", ensure_deferred},
+                                     {"returnValue", return_value},
+                                     {"replaceResume", replace_resume},
+                                     {NULL, NULL}};
 
 void twl__coroutine_open(lua_State *L, twl__deferreds *all, int class)
 {
@@ -268,5 +276,5 @@ void twl__coroutine_open(lua_State *L, twl__deferreds *all, int class)
     lua_pushvalue(L, class);
     lua_pushlightuserdata(L, all);
     luaL_setfuncs(L, functions, 3);
-    twl__task_open(L, all);
+    twl__task_open(L);
 }

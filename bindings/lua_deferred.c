@@ -23,7 +23,7 @@ static void check_function(lua_State *L, int index)
     lua_pop(L, 1);
 }
 
-/* ---- Methods: adding ------------------------------------------------------------------------ */
+/* ---- Methods: adding ----------------------------------------------------- */
 
 static int add_function(lua_State *L, enum twl__when when)
 {
@@ -60,7 +60,8 @@ static int push_arguments(lua_State *L, int index, const char *name)
         lua_pop(L, 1);
         return 0;
     }
-    if (!lua_istable(L, list)) luaL_error(L, "addCallbacks: %s must be a list", name);
+    if (!lua_istable(L, list))
+        luaL_error(L, "addCallbacks: %s must be a list", name);
     count = (int)luaL_len(L, list);
     luaL_argcheck(L, count < ARGUMENTS_MAX, 4, "too many arguments");
     luaL_checkstack(L, count, name);
@@ -77,9 +78,13 @@ static void check_options(lua_State *L, int index)
     while (lua_next(L, index)) {
         const char *name = luaL_tolstring(L, -2, NULL);
 
-        if (strcmp(name, "callbackArgs") != 0 && strcmp(name, "errbackArgs") != 0)
-            luaL_error(L, "addCallbacks: unknown option '%s' (known: callbackArgs, "
-                          "errbackArgs)", name);
+        if (strcmp(name, "callbackArgs") != 0 &&
+            strcmp(name, "errbackArgs") != 0)
+            luaL_error(
+                L,
+                "addCallbacks: unknown option '%s' (known: callbackArgs, "
+                "errbackArgs)",
+                name);
         lua_pop(L, 2);
     }
 }
@@ -109,7 +114,7 @@ static int chain_deferred(lua_State *L)
     return twl__stage_add_chain(L, self);
 }
 
-/* ---- Methods: firing and holding up ----------------------------------------------------------- */
+/* ---- Methods: firing and holding up -------------------------------------- */
 
 static int refuse(lua_State *L, twl__lua_deferred *self)
 {
@@ -141,9 +146,10 @@ static int callback(lua_State *L)
 
     lua_settop(L, 2);
     if (lua_type(L, 2) == LUA_TUSERDATA) {
-        luaL_argcheck(L, !twl__deferred_at(L, 2), 2,
-                      "a Deferred cannot be the result of another: return it from a "
-                      "callback, or use chainDeferred");
+        luaL_argcheck(
+            L, !twl__deferred_at(L, 2), 2,
+            "a Deferred cannot be the result of another: return it from a "
+            "callback, or use chainDeferred");
         failure = twl__is_failure(L, twl__context_of(L), 2);
     }
     return fire(L, self, failure);
@@ -173,7 +179,8 @@ static int unpause(lua_State *L)
     twl__lua_deferred *self = check(L, 1);
     twl__run outer;
 
-    if (!self->base.pauses) return luaL_error(L, "unpause: the Deferred is not paused");
+    if (!self->base.pauses)
+        return luaL_error(L, "unpause: the Deferred is not paused");
     outer = twl__run_begin(twl__deferreds_of(L), L, 1);
     twl_deferred_unpause(&self->base);
     twl__run_end(twl__deferreds_of(L), outer);
@@ -187,7 +194,7 @@ static int cancel(lua_State *L)
     return twl__deferred_cancel(L, 1) ? 0 : lua_error(L);
 }
 
-/* ---- Fields and text ------------------------------------------------------------------------------ */
+/* ---- Fields and text ----------------------------------------------------- */
 
 /* What stands for a field in the table of methods. */
 enum field { CALLED, PAUSED, RESULT, FIELDS };
@@ -232,8 +239,8 @@ static int to_string(lua_State *L)
 
     lua_settop(L, 1);
     if (self->base.waiting_for) {
-        lua_pushfstring(L, "<Deferred at %p waiting on Deferred at %p>", (void *)self,
-                        (void *)self->base.waiting_for);
+        lua_pushfstring(L, "<Deferred at %p waiting on Deferred at %p>",
+                        (void *)self, (void *)self->base.waiting_for);
         return 1;
     }
     if (!self->base.called) {
@@ -251,7 +258,7 @@ static int to_string(lua_State *L)
     return 1;
 }
 
-/* ---- Functions --------------------------------------------------------------------------------------- */
+/* ---- Functions ----------------------------------------------------------- */
 
 static twl__lua_deferred *make(lua_State *L)
 {
@@ -260,7 +267,7 @@ static twl__lua_deferred *make(lua_State *L)
 }
 
 /* Deferred(canceller) */
-static int new(lua_State *L)
+static int new (lua_State *L)
 {
     bool canceller = !lua_isnoneornil(L, 1);
     twl__lua_deferred *self;
@@ -324,38 +331,36 @@ static int traces(lua_State *L)
     return 1;
 }
 
-/* ---- Opening -------------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------- */
 
-static const luaL_Reg methods[] = {
-    {"addCallback", add_callback},
-    {"addErrback", add_errback},
-    {"addBoth", add_both},
-    {"addCallbacks", add_callbacks},
-    {"chainDeferred", chain_deferred},
-    {"callback", callback},
-    {"errback", errback},
-    {"pause", pause},
-    {"unpause", unpause},
-    {"cancel", cancel},
-    {NULL, NULL}};
+static const luaL_Reg methods[] = {{"addCallback", add_callback},
+                                   {"addErrback", add_errback},
+                                   {"addBoth", add_both},
+                                   {"addCallbacks", add_callbacks},
+                                   {"chainDeferred", chain_deferred},
+                                   {"callback", callback},
+                                   {"errback", errback},
+                                   {"pause", pause},
+                                   {"unpause", unpause},
+                                   {"cancel", cancel},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
     {"__index", get}, {"__tostring", to_string}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {
-    {"new", new},
-    {"succeed", succeed},
-    {"fail", fail},
-    {"isDeferred", is_deferred},
-    {"setDebugging", set_debugging},
-    {"getDebugging", get_debugging},
-    {"traces", traces},
-    {NULL, NULL}};
+static const luaL_Reg functions[] = {{"new", new},
+                                     {"succeed", succeed},
+                                     {"fail", fail},
+                                     {"isDeferred", is_deferred},
+                                     {"setDebugging", set_debugging},
+                                     {"getDebugging", get_debugging},
+                                     {"traces", traces},
+                                     {NULL, NULL}};
 
 /* Register [list] in the table at the top, with the methods as an upvalue if they are at
  * [table]. */
-static void register_all(lua_State *L, twl__deferreds *all, const luaL_Reg *list,
-                         int class, int table)
+static void register_all(lua_State *L, twl__deferreds *all,
+                         const luaL_Reg *list, int class, int table)
 {
     lua_pushlightuserdata(L, all->context);
     lua_pushvalue(L, class);
@@ -386,5 +391,6 @@ int twl__open_deferred(lua_State *L, twl_context *context)
     twl__coroutine_open(L, all, class);
     lua_setfield(L, core, "deferred");
     lua_settop(L, core);
+    twl__lockfile_open(L, context);
     return 0;
 }

@@ -16,8 +16,9 @@ enum { NO_FRAMES = -1 };
 enum { VALUE = 1, ORIGIN, FIRST_FUNCTION };
 
 struct frame {
-    const char *name; /* a string of the calling function, which is the next frame */
-    int line;         /* negative in a C function */
+    const char
+        *name; /* a string of the calling function, which is the next frame */
+    int line;  /* negative in a C function */
 };
 
 struct failure {
@@ -27,7 +28,7 @@ struct failure {
 
 static const char FAILURE_KEY[2], NO_MEMORY_KEY;
 
-/* ---- Capture --------------------------------------------------------------------------- */
+/* ---- Capture ------------------------------------------------------------- */
 
 /* Whether the C function at the top is one of ours, which all have the context as their first
  * upvalue. */
@@ -53,7 +54,8 @@ static int push_frames(lua_State *L, const void *context, int level,
     for (; count < FRAMES_MAX && lua_getstack(L, level, &ar); level++) {
         if (count >= FRAMES_FREE && !lua_checkstack(L, LUA_MINSTACK)) break;
         lua_getinfo(L, "f", &ar);
-        if (lua_iscfunction(L, -1) && (count == 0 || is_machinery(L, context))) {
+        if (lua_iscfunction(L, -1) &&
+            (count == 0 || is_machinery(L, context))) {
             lua_pop(L, 1);
             if (count > 0) break;
             continue;
@@ -62,7 +64,8 @@ static int push_frames(lua_State *L, const void *context, int level,
         frames[count].name = ar.name;
         frames[count++].line = ar.currentline;
     }
-    if (count == FRAMES_MAX) frames[count - 1].name = NULL; /* its owner is not held */
+    if (count == FRAMES_MAX)
+        frames[count - 1].name = NULL; /* its owner is not held */
     return count;
 }
 
@@ -83,8 +86,9 @@ void twl__failure_capture(lua_State *L, lua_State *from, int level)
         if (!lua_checkstack(L, count + LUA_MINSTACK)) count = 0;
         lua_xmove(from, L, count);
     }
-    failure = lua_newuserdatauv(L, sizeof *failure + (size_t)count * sizeof *frames,
-                                FIRST_FUNCTION - 1 + count);
+    failure =
+        lua_newuserdatauv(L, sizeof *failure + (size_t)count * sizeof *frames,
+                          FIRST_FUNCTION - 1 + count);
     failure->count = count;
     memcpy(failure->frames, frames, (size_t)count * sizeof *frames);
     lua_insert(L, value + 2); /* below the functions, above the metatable */
@@ -99,7 +103,8 @@ static bool is_failure(lua_State *L, int index)
 {
     bool is;
 
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return false;
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return false;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURE_KEY);
     is = lua_rawequal(L, -1, -2);
     lua_pop(L, 2);
@@ -136,7 +141,7 @@ void twl__failure_ensure(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &NO_MEMORY_KEY);
 }
 
-/* ---- Made from C ------------------------------------------------------------------------ */
+/* ---- Made from C --------------------------------------------------------- */
 
 /* failure.ofCode(errno, name, message) */
 static int of_code(lua_State *L)
@@ -182,7 +187,7 @@ void twl__failure_set_origin(lua_State *L, int index)
         lua_pop(L, 1);
 }
 
-/* ---- The face in Lua ---------------------------------------------------------------------- */
+/* ---- The face in Lua ----------------------------------------------------- */
 
 static struct failure *check(lua_State *L)
 {
@@ -191,7 +196,7 @@ static struct failure *check(lua_State *L)
 }
 
 /* Failure(value): without frames. A Failure passes. */
-static int new(lua_State *L)
+static int new (lua_State *L)
 {
     luaL_checkany(L, 1);
     lua_settop(L, 1);
@@ -278,9 +283,9 @@ static int call(lua_State *L)
 
 int twl__open_failure(lua_State *L, twl_context *context)
 {
-    static const luaL_Reg functions[] = {
-        {"new", new},       {"isFailure", is}, {"frames", frames},
-        {"origin", origin}, {"call", call},    {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", new},       {"isFailure", is},
+                                         {"frames", frames}, {"origin", origin},
+                                         {"call", call},     {NULL, NULL}};
     int core = lua_gettop(L);
 
     lua_newtable(L); /* the metatable */

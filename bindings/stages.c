@@ -20,7 +20,7 @@ enum { NODE_NEXT = 1, NODE_CALLBACK, NODE_ERRBACK, NODE_ARGUMENTS };
 const twl_value twl__opaque = {.kind = TWL_OPAQUE, .hosted = true};
 const twl_value twl__opaque_failure = {.kind = TWL_FAILURE, .hosted = true};
 
-/* ---- Results ---------------------------------------------------------------------------- */
+/* ---- Results ------------------------------------------------------------- */
 
 /* Take a value out of the Deferred at [index]. [-0, +1] */
 static void take_value(lua_State *L, int index, int value)
@@ -72,7 +72,7 @@ static void release_result(lua_State *L, int index, twl__lua_deferred *self)
     lua_pushnil(L); /* the guard has nothing to tell any more */
     lua_setiuservalue(L, -2, 1);
     lua_pop(L, 1);
-    self->guarded = 0;
+    self->guarded = false;
 }
 
 void twl__result_push(lua_State *L, int index)
@@ -101,17 +101,19 @@ void twl__result_move(lua_State *L, twl__lua_deferred *self, int from, int to)
     lua_setiuservalue(L, from, TWL__RESULT);
 }
 
-/* ---- Calling ------------------------------------------------------------------------------ */
+/* ---- Calling ------------------------------------------------------------- */
 
 /* What a stage's function returned or, unless [status] is LUA_OK, raised, is at the top. A
  * Deferred stays there for the engine's wait or take. [-1, +(0|1)] */
-static void set_result(lua_State *L, twl__deferreds *all, int status, twl_value *result)
+static void set_result(lua_State *L, twl__deferreds *all, int status,
+                       twl_value *result)
 {
     twl__lua_deferred *other;
 
     *result = twl__opaque;
     if (status != LUA_OK) {
-        if (status != LUA_ERRRUN) twl__failure_ensure(L); /* the handler failed, too */
+        if (status != LUA_ERRRUN)
+            twl__failure_ensure(L); /* the handler failed, too */
         *result = twl__opaque_failure;
     } else if (lua_type(L, -1) == LUA_TUSERDATA) {
         other = twl__deferred_at(L, -1);
@@ -125,12 +127,14 @@ static void set_result(lua_State *L, twl__deferreds *all, int status, twl_value 
     lua_setiuservalue(L, all->base, TWL__RESULT);
 }
 
-static void run_slot(twl_deferred *d, uintptr_t slot, twl_value *result, int when)
+static void run_slot(twl_deferred *d, uintptr_t slot, twl_value *result,
+                     int when)
 {
     twl__deferreds *all = TWL__ALL_OF(d);
     lua_State *L = twl__stage_enter(all);
     int base = all->base, value = TWL__SLOT_1 + (int)slot;
-    int outcome = result->kind == TWL_FAILURE ? TWL__ON_FAILURE : TWL__ON_RESULT;
+    int outcome =
+        result->kind == TWL_FAILURE ? TWL__ON_FAILURE : TWL__ON_RESULT;
     bool wanted = when & outcome;
 
     TWL__LUA_DEFERRED(d)->used &= (unsigned char)~(1u << slot);
@@ -157,7 +161,7 @@ static void run_both(twl_deferred *d, void *slot, twl_value *result)
     run_slot(d, (uintptr_t)slot, result, TWL__ON_BOTH);
 }
 
-/* ---- Nodes -------------------------------------------------------------------------------- */
+/* ---- Nodes --------------------------------------------------------------- */
 
 /* A node without functions. [-0, +1] */
 static struct node *new_node(lua_State *L, int arguments)
@@ -216,7 +220,8 @@ static void run_node(twl_deferred *d, void *context, twl_value *result)
 
     take_node(L, all->base); /* at [index], where it stays alive */
     all->litter = true;
-    if (lua_getiuservalue(L, index, failed ? NODE_ERRBACK : NODE_CALLBACK) == LUA_TNIL)
+    if (lua_getiuservalue(L, index, failed ? NODE_ERRBACK : NODE_CALLBACK) ==
+        LUA_TNIL)
         return;
     release_result(L, all->base, TWL__LUA_DEFERRED(d));
     if (!lua_checkstack(L, count)) {
@@ -227,7 +232,7 @@ static void run_node(twl_deferred *d, void *context, twl_value *result)
     set_result(L, all, lua_pcall(L, 1 + count, 1, all->base - 1), result);
 }
 
-/* ---- Adding -------------------------------------------------------------------------------- */
+/* ---- Adding -------------------------------------------------------------- */
 
 /* The first free slot, or TWL__SLOTS. */
 static int free_slot(const twl__lua_deferred *self)
@@ -266,14 +271,16 @@ static int add_node(lua_State *L, twl__lua_deferred *self, struct node *node,
 int twl__stage_add(lua_State *L, twl__lua_deferred *self, enum twl__when when,
                    int count)
 {
-    static const twl_stage_fn run[] = {NULL, run_callback, run_errback, run_both};
+    static const twl_stage_fn run[] = {NULL, run_callback, run_errback,
+                                       run_both};
     int slot = free_slot(self);
     struct node *node;
 
     if (count == 0 && slot < TWL__SLOTS) {
         lua_setiuservalue(L, 1, TWL__SLOT_1 + slot);
         self->used |= (unsigned char)(1u << slot);
-        return add(L, self, &self->stages[slot], run[when], (void *)(uintptr_t)slot);
+        return add(L, self, &self->stages[slot], run[when],
+                   (void *)(uintptr_t)slot);
     }
     node = new_node(L, count);
     lua_insert(L, 3);
@@ -303,7 +310,7 @@ int twl__stage_add_pair(lua_State *L, twl__lua_deferred *self, int callbacks,
     return add_node(L, self, node, run_node);
 }
 
-/* ---- chainDeferred ---------------------------------------------------------------------------- */
+/* ---- chainDeferred ------------------------------------------------------- */
 
 static void run_chain(twl_deferred *d, void *context, twl_value *result)
 {
@@ -319,7 +326,8 @@ static void run_chain(twl_deferred *d, void *context, twl_value *result)
     lua_getiuservalue(L, -1, NODE_CALLBACK);
     next = lua_touserdata(L, -1);
     if (next->base.called || next->task) {
-        rc = next->task ? TWL_EALREADY : twl_deferred_settle(&next->base, *result);
+        rc = next->task ? TWL_EALREADY
+                        : twl_deferred_settle(&next->base, *result);
         *result = rc < 0 ? twl_failure(rc) : twl_nothing();
         return;
     }
@@ -337,7 +345,7 @@ int twl__stage_add_chain(lua_State *L, twl__lua_deferred *self)
     return add_node(L, self, node, run_chain);
 }
 
-/* ---- Deferreds that wait ---------------------------------------------------------------------- */
+/* ---- Deferreds that wait ------------------------------------------------- */
 
 /* append_waiter(deferred, waiter) */
 static int append_waiter(lua_State *L)

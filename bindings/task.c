@@ -2,7 +2,7 @@
  * task.c -- runs a coroutine until it waits or ends, and makes its end the task's result. */
 #include "task.h"
 
-static const char RETURN_KEY, HOOKED_KEY;
+static const char RETURN_KEY;
 
 /* How many coroutines may resume each other. Lua allows 200 nested calls of C functions. */
 enum { DEPTH_MAX = 50 };
@@ -18,7 +18,7 @@ struct task {
 #define TASK(d) ((twl__task *)(void *)(d))
 #define ALL_OF(self) TWL__ALL_OF(&(self)->base.base)
 
-/* ---- Making ------------------------------------------------------------------------------- */
+/* ---- Making -------------------------------------------------------------- */
 
 static int cancel_running(twl_deferred *d)
 {
@@ -28,10 +28,10 @@ static int cancel_running(twl_deferred *d)
 
 void twl__task_push(lua_State *L, twl__deferreds *all, int thread)
 {
-    twl__task *task = TASK(twl__deferred_make(
-        L, all, lua_upvalueindex(2), sizeof *task, TWL__TASK_VALUES));
+    twl__task *task = TASK(twl__deferred_make(L, all, lua_upvalueindex(2),
+                                              sizeof *task, TWL__TASK_VALUES));
 
-    task->base.task = 1;
+    task->base.task = true;
     task->base.base.cancel = cancel_running;
     task->thread = lua_tothread(L, thread);
     lua_pushvalue(L, thread);
@@ -48,14 +48,14 @@ int twl__close_thread(lua_State *co, lua_State *from)
 #endif
 }
 
-/* ---- Handing values to the coroutine ------------------------------------------------------- */
+/* ---- Handing values to the coroutine ------------------------------------- */
 
 /* Runs as coroutine.yield returns a Failure: makes that yield raise. */
 static void raise_at_yield(lua_State *L, lua_Debug *ar)
 {
     twl__deferreds *all;
 
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &HOOKED_KEY);
+    twl__deferreds_push(L);
     all = lua_touserdata(L, -1);
     all->hooked = false;
     lua_sethook(L, all->hook, all->hook_mask, all->hook_count);
@@ -86,7 +86,7 @@ static void give(lua_State *L, struct task task, bool failed)
     task.self->given = failed ? TWL__GIVEN_FAILURE : TWL__GIVEN_RESULT;
 }
 
-/* ---- The queue ------------------------------------------------------------------------------- */
+/* ---- The queue ----------------------------------------------------------- */
 
 /* Put the task at [index] at the end. [-0, +0] */
 static void put_into_queue(lua_State *L, int index)
@@ -140,13 +140,14 @@ static void run_queue(lua_State *L, twl__deferreds *all)
         task.self = lua_touserdata(L, task.index);
         outcome = drive(L, task, 1);
         if (outcome != WAITS)
-            twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
+            twl__deferred_fire(L, &task.self->base, task.index,
+                               outcome == FAILED);
         lua_settop(L, task.index - 1);
     }
     all->queued = false;
 }
 
-/* ---- Waiting --------------------------------------------------------------------------------- */
+/* ---- Waiting ------------------------------------------------------------- */
 
 /* The awaited Deferred at all->base has a result: go on with the task that waited for it. */
 static void go_on(twl_deferred *d, void *waiter, twl_value *result)
@@ -176,14 +177,17 @@ static void go_on(twl_deferred *d, void *waiter, twl_value *result)
     if (outcome == WAITS) return;
     twl__deferred_settle(L, waiter, task.index, outcome == FAILED);
     lua_settop(L, task.index);
-    *result = (twl_value){.kind = TWL_SETTLED, .hosted = true, .as.deferred = waiter};
+    *result =
+        (twl_value){.kind = TWL_SETTLED, .hosted = true, .as.deferred = waiter};
 }
 
 /* The task was cancelled while its coroutine ran; now that it waits, that can be done. */
 static void cancel_late(lua_State *L, struct task task)
 {
     task.self->cancelled = false;
-    if (!task.self->base.base.waiting_for || twl__deferred_cancel(L, task.index)) return;
+    if (!task.self->base.base.waiting_for ||
+        twl__deferred_cancel(L, task.index))
+        return;
     twl__failure_ensure(L);
     twl__report(ALL_OF(task.self)->context, L,
                 "Error in the canceller of an awaited Deferred");
@@ -196,7 +200,8 @@ static int await(lua_State *L, struct task task, twl__lua_deferred *other)
     twl__lua_deferred *self = &task.self->base;
     twl__run outer;
 
-    if (!task.self->leashed && !twl__leash_put_on(L, task.index)) return TWL_ENOMEM;
+    if (!task.self->leashed && !twl__leash_put_on(L, task.index))
+        return TWL_ENOMEM;
     if (twl__stage_hold(L, other, self, task.index) < 0) return TWL_ENOMEM;
     lua_setiuservalue(L, task.index, TWL__AWAITED);
     if (!other->base.called || other->base.running) {
@@ -250,7 +255,8 @@ static int answer(lua_State *L, struct task task, int count)
     task.self->awaits = all->awaiting == co;
     all->awaiting = NULL;
     if (!task.self->awaits) {
-        if (count == 0 || !twl__deferred_at(co, -count)) return count; /* it bounces */
+        if (count == 0 || !twl__deferred_at(co, -count))
+            return count; /* it bounces */
         lua_pop(co, count - 1);
     }
     lua_xmove(co, L, 1);
@@ -260,7 +266,7 @@ static int answer(lua_State *L, struct task task, int count)
     return 1;
 }
 
-/* ---- Ending ------------------------------------------------------------------------------------ */
+/* ---- Ending -------------------------------------------------------------- */
 
 /* The coroutine returned the [count] values at its top. If the first is a Deferred, the task
  * passes its outcome on. [-0, +(0|1)] */
@@ -320,7 +326,8 @@ static bool push_returned(lua_State *L, lua_State *co)
 {
     bool is;
 
-    if (lua_type(co, -1) != LUA_TUSERDATA || !lua_getmetatable(co, -1)) return false;
+    if (lua_type(co, -1) != LUA_TUSERDATA || !lua_getmetatable(co, -1))
+        return false;
     lua_rawgetp(co, LUA_REGISTRYINDEX, &RETURN_KEY);
     is = lua_rawequal(co, -1, -2);
     lua_pop(co, 2);
@@ -357,7 +364,7 @@ static enum outcome raised(lua_State *L, struct task task)
     return FAILED;
 }
 
-/* ---- Driving ------------------------------------------------------------------------------------- */
+/* ---- Driving ------------------------------------------------------------- */
 
 static int resume(lua_State *L, struct task task, int count, int *results)
 {
@@ -425,15 +432,13 @@ void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count)
         twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
 }
 
-/* ---- Opening --------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------- */
 
-void twl__task_open(lua_State *L, twl__deferreds *all)
+void twl__task_open(lua_State *L)
 {
-    lua_pushlightuserdata(L, all);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &HOOKED_KEY);
-
     lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "returnValue outside a function made by defer.inlineCallbacks");
+    lua_pushliteral(L, "returnValue outside a function made by "
+                       "defer.inlineCallbacks");
     lua_setfield(L, -2, "__name");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &RETURN_KEY);
 }

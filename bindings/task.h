@@ -17,11 +17,11 @@
 
 typedef struct twl__task {
     twl__lua_deferred base;
-    lua_State *thread; /* NULL: has ended */
+    lua_State *thread;     /* NULL: has ended */
     enum twl__given given; /* what it is to be resumed with */
-    bool awaits;       /* it waits in await, not in coroutine.yield */
-    bool leashed;      /* it has a leash */
-    bool cancelled;    /* cancelled while its coroutine was running */
+    bool awaits;           /* it waits in await, not in coroutine.yield */
+    bool leashed;          /* it has a leash */
+    bool cancelled;        /* cancelled while its coroutine was running */
 } twl__task;
 
 /* A task for the coroutine at [thread]. Only for functions of ours. [-0, +1] */
@@ -41,6 +41,6 @@ void twl__task_push_return(lua_State *L);
 /* End the coroutine [co]: close its variables, as coroutine.close does. */
 int twl__close_thread(lua_State *co, lua_State *from);
 
-void twl__task_open(lua_State *L, twl__deferreds *all);
+void twl__task_open(lua_State *L);
 
 #endif

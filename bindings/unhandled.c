@@ -12,7 +12,7 @@ static const char UNHANDLED[] = "Unhandled error in Deferred";
 
 enum { GUARD_FAILURE = 1, GUARD_TEXT, GUARD_VALUES = GUARD_TEXT };
 
-/* ---- Traces ------------------------------------------------------------------------------- */
+/* ---- Traces -------------------------------------------------------------- */
 
 void twl__trace_push(lua_State *L, int index)
 {
@@ -53,7 +53,8 @@ void twl__trace_describe(lua_State *L, int index, const char *text)
             lua_pop(L, 1);
             continue;
         }
-        lua_pushstring(L, fired ? "\nI: fired here:\n" : "\nC: created here:\n");
+        lua_pushstring(L,
+                       fired ? "\nI: fired here:\n" : "\nC: created here:\n");
         lua_insert(L, -2);
         lua_concat(L, 2);
         luaL_addvalue(&buffer);
@@ -62,7 +63,7 @@ void twl__trace_describe(lua_State *L, int index, const char *text)
     lua_replace(L, traces);
 }
 
-/* ---- When debugging: at the end of the turn --------------------------------------------------- */
+/* ---- When debugging: at the end of the turn ------------------------------ */
 
 /* Report the failure of the Deferred at [index], which keeps it as its result. */
 static void report_early(lua_State *L, twl__deferreds *all, int index)
@@ -74,7 +75,7 @@ static void report_early(lua_State *L, twl__deferreds *all, int index)
     twl__result_release(L, index);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, TWL__RESULT);
-    self->told = 1;
+    self->told = true;
     twl__report(all->context, L, lua_tostring(L, top + 1));
     lua_settop(L, top);
 }
@@ -90,7 +91,8 @@ static int report_left(lua_State *L)
     count = (lua_Integer)lua_rawlen(L, 2);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, 2, i);
-        if (((twl__lua_deferred *)lua_touserdata(L, 3))->guarded) report_early(L, all, 3);
+        if (((twl__lua_deferred *)lua_touserdata(L, 3))->guarded)
+            report_early(L, all, 3);
         lua_settop(L, 2);
     }
     return 0;
@@ -99,7 +101,8 @@ static int report_left(lua_State *L)
 static void report_job(twl_job *job)
 {
     twl__deferreds *all =
-        (twl__deferreds *)(void *)((char *)job - offsetof(twl__deferreds, left));
+        (twl__deferreds *)(void *)((char *)job -
+                                   offsetof(twl__deferreds, left));
 
     twl__call(all->context, report_left, all, "Reporting unhandled errors");
 }
@@ -114,7 +117,7 @@ static void note_left(lua_State *L, twl__deferreds *all, int index)
     twl_reactor_soon(all->context->reactor, &all->left);
 }
 
-/* ---- Guards -------------------------------------------------------------------------------------- */
+/* ---- Guards -------------------------------------------------------------- */
 
 static int guard_gc(lua_State *L)
 {
@@ -145,7 +148,7 @@ static int guard(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &GUARD_KEY);
     lua_setmetatable(L, 3);
     lua_setiuservalue(L, 2, TWL__RESULT);
-    self->guarded = 1;
+    self->guarded = true;
     return 0;
 }
 
@@ -161,12 +164,12 @@ void twl__unhandled_guard(twl__deferreds *all)
     if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
     lua_pop(L, 1); /* no memory to wait with: tell at once */
     self = lua_touserdata(L, all->base);
-    self->told = 1;
+    self->told = true;
     twl__result_push(L, all->base);
     twl__report(all->context, L, UNHANDLED);
 }
 
-/* ---- Leashes: tasks that are never resumed ----------------------------------------------------- */
+/* ---- Leashes: tasks that are never resumed ------------------------------- */
 
 /* The leash of a task is collected with it. It is then missing from the table of the waiting,
  * which is weak, unless the universe is being closed: then there is nothing to report. */
@@ -177,10 +180,13 @@ static int leash_gc(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
     lua_getiuservalue(L, 1, 1);
     thread = lua_tothread(L, -1);
-    if (!thread || lua_rawgetp(L, 2, lua_touserdata(L, 1)) != LUA_TNIL) return 0;
-    lua_pushliteral(L, "the coroutine waited for a Deferred that nobody can fire any more");
+    if (!thread || lua_rawgetp(L, 2, lua_touserdata(L, 1)) != LUA_TNIL)
+        return 0;
+    lua_pushliteral(
+        L, "the coroutine waited for a Deferred that nobody can fire any more");
     twl__failure_capture(L, thread, 0);
-    twl__report_later(twl__context_of(L), L, "A coroutine will never be resumed");
+    twl__report_later(twl__context_of(L), L,
+                      "A coroutine will never be resumed");
     return 0;
 }
 
@@ -221,7 +227,7 @@ void twl__leash_take_off(lua_State *L, int task)
     ((twl__task *)lua_touserdata(L, task))->leashed = false;
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------- */
 
 /* Keep a new table with weak keys or values, as [mode] says. */
 static void keep_weak(lua_State *L, const char *mode, const void *key)

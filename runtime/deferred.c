@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* ---- Values ------------------------------------------------------------------------- */
+/* ---- Values -------------------------------------------------------------- */
 
 twl_value twl_nothing(void)
 {
@@ -49,7 +49,7 @@ twl_value twl_wait_for(twl_deferred *d)
     return (twl_value){.kind = TWL_DEFERRED, .as.deferred = d};
 }
 
-/* ---- A host that keeps nothing --------------------------------------------------------- */
+/* ---- A host that keeps nothing ------------------------------------------- */
 
 static int keep_nothing(twl_deferred *d, twl_value *value)
 {
@@ -79,11 +79,11 @@ static void see_three(twl_deferred *d, twl_deferred *next,
     (void)d, (void)next, (void)previous;
 }
 
-static const twl_deferred_host no_host = {
-    keep_nothing, see_one,   wait_for_it, see_two,
-    see_two,      see_three, see_two,     see_one};
+static const twl_deferred_host no_host = {keep_nothing, see_one, wait_for_it,
+                                          see_two,      see_two, see_three,
+                                          see_two,      see_one};
 
-/* ---- The chain ------------------------------------------------------------------------ */
+/* ---- The chain ----------------------------------------------------------- */
 
 static bool held_up(const twl_deferred *d)
 {
@@ -156,9 +156,9 @@ static twl_deferred *go_over(twl_deferred *d, twl_deferred *next,
     else if (d != *bottom)
         previous = d->previous;
     d->host->enter(d, next, previous);
-    if (d != *bottom && previous != d) d->entered = 0;
+    if (d != *bottom && previous != d) d->entered = false;
     if (previous)
-        next->entered = 1;
+        next->entered = true;
     else
         *bottom = next;
     next->previous = previous;
@@ -182,9 +182,10 @@ static twl_deferred *run_stage(twl_deferred *d, twl_stage *stage,
 
     if (is_waiter(stage)) ((twl_deferred *)stage->context)->waiting_for = NULL;
     if (stage->run == NULL) return hand_over(d, stage->context, bottom);
-    d->running = 1;
-    stage->run(d, stage->context, &d->result); /* [stage] may be in use again now */
-    d->running = 0;
+    d->running = true;
+    stage->run(d, stage->context,
+               &d->result); /* [stage] may be in use again now */
+    d->running = false;
     if (hosted && !d->result.hosted) d->host->drop(d);
     if (d->result.kind < TWL_DEFERRED) return d;
     other = d->result.as.deferred;
@@ -203,16 +204,17 @@ static void run(twl_deferred *d)
 
     if (!d->called || d->running) return;
     for (;;) {
-        while ((stage = take_stage(d)) != NULL) d = run_stage(d, stage, &bottom);
+        while ((stage = take_stage(d)) != NULL)
+            d = run_stage(d, stage, &bottom);
         if (d->result.kind == TWL_FAILURE && !held_up(d)) d->host->rest(d);
         if (d == bottom) return;
-        d->entered = 0;
+        d->entered = false;
         d->host->leave(d, d->previous);
         d = d->previous;
     }
 }
 
-/* ---- Public functions ------------------------------------------------------------------ */
+/* ---- Public functions ---------------------------------------------------- */
 
 void twl_deferred_init(twl_deferred *d, const twl_deferred_host *host,
                        twl_cancel_fn cancel, void *context)
@@ -243,13 +245,14 @@ int twl_deferred_settle(twl_deferred *d, twl_value value)
 
     if (value.kind >= TWL_DEFERRED) return TWL_EINVAL;
     if (d->deaf) {
-        d->deaf = 0;
+        d->deaf = false;
         return 1;
     }
     if (d->called) return TWL_EALREADY;
     if (d->waiting_for) return TWL_EBUSY;
-    if (value.kind == TWL_BYTES && (rc = d->host->keep(d, &value)) < 0) return rc;
-    d->called = 1;
+    if (value.kind == TWL_BYTES && (rc = d->host->keep(d, &value)) < 0)
+        return rc;
+    d->called = true;
     d->cancel = NULL;
     d->result = value;
     return 0;
@@ -285,9 +288,9 @@ int twl_deferred_cancel(twl_deferred *d)
     if (d->called || d->cancelling) return 0;
     asked = d->cancel != NULL;
     if (asked) {
-        d->cancelling = 1;
+        d->cancelling = true;
         rc = d->cancel(d);
-        d->cancelling = 0;
+        d->cancelling = false;
     }
     if (rc != 0 || d->called) return rc < 0 ? rc : 0;
     twl_deferred_settle(d, twl_failure(TWL_ECANCELED));

@@ -8,7 +8,7 @@
 /* A stage left behind the very Deferred whose stage it is. */
 #define TWL_EDEADLK (-EDEADLK)
 
-/* ---- Values ------------------------------------------------------------------------- */
+/* ---- Values -------------------------------------------------------------- */
 
 typedef struct twl_deferred twl_deferred;
 
@@ -17,12 +17,12 @@ enum twl_kind {
     TWL_BOOLEAN,
     TWL_INTEGER,
     TWL_NUMBER,
-    TWL_BYTES,    /* borrowed, unless the host keeps copies: see keep */
+    TWL_BYTES, /* borrowed, unless the host keeps copies: see keep */
     TWL_POINTER,
-    TWL_OPAQUE,   /* something of the host's that is looked at by nobody else */
-    TWL_FAILURE,  /* something went wrong: [code] says what, the host may know more */
+    TWL_OPAQUE, /* something of the host's that is looked at by nobody else */
+    TWL_FAILURE, /* something went wrong: [code] says what, the host may know more */
     TWL_DEFERRED, /* only as what a stage leaves behind: wait for as.deferred */
-    TWL_SETTLED   /* likewise: run as.deferred, which the stage settled, at once */
+    TWL_SETTLED /* likewise: run as.deferred, which the stage settled, at once */
 };
 
 /* The result of a Deferred. It is copied freely; what [hosted] ones stand for is kept, moved and
@@ -53,7 +53,7 @@ TWL_API twl_value twl_pointer(void *pointer);
 TWL_API twl_value twl_failure(int code);
 TWL_API twl_value twl_wait_for(twl_deferred *d);
 
-/* ---- Deferred ------------------------------------------------------------------------ */
+/* ---- Deferred ------------------------------------------------------------ */
 
 /* A Deferred is fired once, with a result or a failure. The result then runs through the
  * stages that were added, each of which sees what the one before left; stages that are added
@@ -124,11 +124,11 @@ struct twl_deferred {
     twl_deferred *previous;    /* where the run comes back to */
     twl_stage waiter;          /* stands in the chain of [waiting_for] */
     unsigned pauses;
-    unsigned char called : 1;
-    unsigned char running : 1;    /* a stage of it is on the stack */
-    unsigned char entered : 1;    /* a run comes to it later, and then to [previous] */
-    unsigned char cancelling : 1; /* [cancel] is on the stack */
-    unsigned char deaf : 1;       /* cancelled without [cancel]: ignores one late result */
+    bool called : 1;
+    bool running : 1;    /* a stage of it is on the stack */
+    bool entered : 1;    /* a run will come to it, then to [previous] */
+    bool cancelling : 1; /* [cancel] is on the stack */
+    bool deaf : 1;       /* it ignores one late result */
 };
 
 /* [cancel] and [host] may be NULL. */

@@ -112,7 +112,7 @@ function defer.logError(reason)
 end
 
 
-for _, part in ipairs { "errors", "lists", "primitives" } do
+for _, part in ipairs { "errors", "lists", "primitives", "filesystem_lock" } do
   for name, member in pairs(require("twistlua.defer." .. part)) do defer[name] = member end
 end
 

@@ -51,7 +51,8 @@ static void add_one(twl_deferred *d, void *context, twl_value *result)
 static void fail_with(twl_deferred *d, void *context, twl_value *result)
 {
     (void)d;
-    if (result->kind != TWL_FAILURE) *result = twl_failure(*(const int *)context);
+    if (result->kind != TWL_FAILURE)
+        *result = twl_failure(*(const int *)context);
 }
 
 static void handle(twl_deferred *d, void *context, twl_value *result)
@@ -84,7 +85,7 @@ static twl_deferred make(twl_cancel_fn cancel)
     return d;
 }
 
-/* ---- Firing ----------------------------------------------------------------------------- */
+/* ---- Firing -------------------------------------------------------------- */
 
 static void runs_its_stages_in_order(void)
 {
@@ -106,8 +107,8 @@ static void runs_its_stages_in_order(void)
 static void carries_every_kind_of_value(void)
 {
     const char text[] = "bytes";
-    const twl_value values[] = {twl_nothing(),     twl_boolean(true),
-                                twl_integer(-5),   twl_number(0.5),
+    const twl_value values[] = {twl_nothing(),       twl_boolean(true),
+                                twl_integer(-5),     twl_number(0.5),
                                 twl_pointer(stages), twl_bytes(text, 5)};
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
@@ -185,7 +186,7 @@ static void a_stage_added_by_a_stage_waits_for_its_turn(void)
     CHECK_TEXT("in a1 late1 ", seen);
 }
 
-/* ---- Waiting ----------------------------------------------------------------------------- */
+/* ---- Waiting ------------------------------------------------------------- */
 
 static void takes_the_result_of_one_that_is_ready(void)
 {
@@ -267,10 +268,12 @@ static void chain_of_many(bool later)
     for (int i = 0; i < MANY; i++) {
         twl_deferred_init(&links[i].d, NULL, NULL, NULL);
         if (i == 0) continue;
-        twl_deferred_add(&links[i].d, &links[i].wait, wait_for, &links[i - 1].d);
+        twl_deferred_add(&links[i].d, &links[i].wait, wait_for,
+                         &links[i - 1].d);
         twl_deferred_fire(&links[i].d, twl_nothing());
         if (later)
-            twl_deferred_add(&links[i - 1].d, &links[i - 1].later, count_nothing, NULL);
+            twl_deferred_add(&links[i - 1].d, &links[i - 1].later,
+                             count_nothing, NULL);
     }
     twl_deferred_fire(&links[0].d, twl_integer(42));
     sum = twl_deferred_result(&links[MANY - 1].d).as.integer;
@@ -289,7 +292,8 @@ static void a_million_that_fire_each_other_take_no_stack(void)
 {
     struct link *links = calloc(MANY, sizeof *links);
 
-    for (int i = 0; i < MANY; i++) twl_deferred_init(&links[i].d, NULL, NULL, NULL);
+    for (int i = 0; i < MANY; i++)
+        twl_deferred_init(&links[i].d, NULL, NULL, NULL);
     for (int i = 0; i + 1 < MANY; i++)
         twl_deferred_chain(&links[i].d, &links[i].wait, &links[i + 1].d);
     twl_deferred_fire(&links[0].d, twl_integer(42));
@@ -310,7 +314,7 @@ static void chaining_to_a_fired_one_is_a_failure(void)
     CHECK_INT(1, twl_deferred_result(&next).as.integer);
 }
 
-/* ---- Cancelling ------------------------------------------------------------------------------ */
+/* ---- Cancelling ---------------------------------------------------------- */
 
 static int asked;
 
@@ -355,7 +359,8 @@ static void cancelling_fires_with_a_failure(void)
     CHECK_INT(0, twl_deferred_cancel(&d));
     CHECK_INT(TWL_ECANCELED, twl_deferred_result(&d).code);
     CHECK_INT(0, twl_deferred_cancel(&d));
-    CHECK_INT(0, twl_deferred_fire(&d, twl_integer(1))); /* the one late result */
+    CHECK_INT(0,
+              twl_deferred_fire(&d, twl_integer(1))); /* the one late result */
     CHECK_INT(TWL_EALREADY, twl_deferred_fire(&d, twl_integer(1)));
 }
 
@@ -378,8 +383,9 @@ static void the_late_result_may_come_while_cancelling(void)
 
 static void the_cancel_function_decides(void)
 {
-    twl_deferred asks = make(ask), fires = make(ask_and_fire), refuses = make(refuse),
-                 later = make(put_off), again = make(ask_again);
+    twl_deferred asks = make(ask), fires = make(ask_and_fire),
+                 refuses = make(refuse), later = make(put_off),
+                 again = make(ask_again);
 
     asked = 0;
     CHECK_INT(0, twl_deferred_cancel(&asks));
@@ -410,7 +416,7 @@ static void cancelling_goes_to_what_is_waited_for(void)
     CHECK_INT(0, strncmp(seen, "outer!", 6));
 }
 
-/* ---- Awaiting ---------------------------------------------------------------------------------- */
+/* ---- Awaiting ------------------------------------------------------------ */
 
 static void settle_waiter(twl_deferred *d, void *context, twl_value *result)
 {
@@ -418,7 +424,8 @@ static void settle_waiter(twl_deferred *d, void *context, twl_value *result)
 
     (void)d;
     note_number("awaited", result->as.integer);
-    CHECK_INT(0, twl_deferred_settle(waiter, twl_integer(result->as.integer * 2)));
+    CHECK_INT(0,
+              twl_deferred_settle(waiter, twl_integer(result->as.integer * 2)));
     *result = (twl_value){.kind = TWL_SETTLED, .as.deferred = waiter};
 }
 
@@ -449,7 +456,7 @@ static void cancelling_a_waiter_cancels_what_it_awaits(void)
     CHECK_INT(18, twl_deferred_result(&waiter).as.integer);
 }
 
-/* ---- From inside ------------------------------------------------------------------------------- */
+/* ---- From inside --------------------------------------------------------- */
 
 static void add_to(twl_deferred *d, void *context, twl_value *result)
 {
@@ -482,18 +489,19 @@ static void a_run_inside_a_run_leaves_the_outer_one_to_go_on(void)
     twl_deferred inner = make(NULL), outer = make(NULL), other = make(NULL);
 
     begin();
-    add(&outer, wait_for, &inner); /* hands over to outer, */
+    add(&outer, wait_for, &inner);   /* hands over to outer, */
     add(&outer, fire_other, &other); /* which fires other, */
     noting(&outer, "outer");
     twl_deferred_fire(&outer, twl_nothing());
-    add(&inner, wait_for, &other); /* for which inner comes to wait after that */
+    add(&inner, wait_for,
+        &other); /* for which inner comes to wait after that */
     noting(&inner, "inner");
     noting(&other, "other");
     twl_deferred_fire(&inner, twl_integer(1));
     CHECK_TEXT("other5 outer1 inner5 ", seen);
 }
 
-/* ---- Hosts ------------------------------------------------------------------------------------- */
+/* ---- Hosts --------------------------------------------------------------- */
 
 static int kept, dropped, waits, takes, resumes, enters, leaves, rests;
 
@@ -531,7 +539,8 @@ static void host_resume(twl_deferred *outer, twl_deferred *inner)
     resumes++;
 }
 
-static void host_enter(twl_deferred *d, twl_deferred *next, twl_deferred *previous)
+static void host_enter(twl_deferred *d, twl_deferred *next,
+                       twl_deferred *previous)
 {
     (void)d, (void)next;
     enters += previous ? 100 : 1;
@@ -549,9 +558,9 @@ static void host_rest(twl_deferred *d)
     rests++;
 }
 
-static const twl_deferred_host host = {host_keep,   host_drop,  host_wait,
-                                       host_take,   host_resume, host_enter,
-                                       host_leave,  host_rest};
+static const twl_deferred_host host = {host_keep,  host_drop,   host_wait,
+                                       host_take,  host_resume, host_enter,
+                                       host_leave, host_rest};
 
 static twl_deferred hosted(void *context)
 {
@@ -578,13 +587,15 @@ static void a_host_keeps_bytes(void)
     CHECK_INT(TWL_OPAQUE, twl_deferred_result(&d).kind);
     add(&d, forget, NULL);
     CHECK_INT(1, dropped);
-    CHECK_INT(TWL_ENOMEM, twl_deferred_fire(&large, twl_bytes("too long a text", 15)));
+    CHECK_INT(TWL_ENOMEM,
+              twl_deferred_fire(&large, twl_bytes("too long a text", 15)));
     CHECK(!twl_deferred_called(&large));
 }
 
 static void a_host_is_told_who_waits_and_what_is_left(void)
 {
-    twl_deferred inner = hosted(NULL), outer = hosted(NULL), ready = hosted(NULL);
+    twl_deferred inner = hosted(NULL), outer = hosted(NULL),
+                 ready = hosted(NULL);
 
     begin();
     waits = takes = resumes = enters = leaves = rests = 0;
@@ -604,7 +615,8 @@ static void a_host_is_told_who_waits_and_what_is_left(void)
 
 static void without_memory_to_wait_it_fails(void)
 {
-    twl_deferred inner = hosted(NULL), outer = hosted(stages), strange = make(NULL);
+    twl_deferred inner = hosted(NULL), outer = hosted(stages),
+                 strange = make(NULL);
 
     begin();
     add(&outer, wait_for, &inner);
