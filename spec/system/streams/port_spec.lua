@@ -136,14 +136,18 @@ describe("a port", function()
     assert.is_nil(port:getHost())
   end))
 
-  it("is not opened when startFactory raises", async(function()
+  it("is closed again when startFactory raises", async(function()
+    local port = listen()
+    local number = port:getHost().port
+    await(port:stopListening())
     local factory = ends.factory(ends.Recorder)
     function factory.startFactory() error("will not start") end
-    local ok, problem = pcall(reactor.listenTCP, reactor, 0, factory, LOCAL)
+    local ok, problem = pcall(reactor.listenTCP, reactor, number, factory, LOCAL)
     assert.is_false(ok)
     assert.matches("will not start", tostring(problem))
     assert.equal(0, factory.numPorts)
     assert.is_nil(next(network.ports))
+    assert.equal("ECONNREFUSED", connectOutcome(number))
   end))
 end)
 
