@@ -17,7 +17,7 @@ struct twl_listener {
     void *context;
     ev_io io;
     int batch;   /* accepts in one turn: it doubles until one comes too many */
-    int lock_fd; /* of a UNIX socket's lock file, or -1 */
+    bool locked; /* it holds the lock of a UNIX socket */
     bool *closed; /* set by a close inside on_io: the memory may be gone by then */
     struct twl__file file;
 };
@@ -107,7 +107,6 @@ void twl_listener_init(void *memory, twl_reactor *reactor,
     listener->reactor = reactor;
     listener->events = events;
     listener->context = context;
-    listener->lock_fd = -1;
     ev_io_init(&listener->io, on_io, -1, EV_READ);
     listener->io.data = listener;
 }
@@ -117,29 +116,29 @@ void *twl_listener_context(const twl_listener *listener)
     return listener->context;
 }
 
-static int obtain(const twl_listener_config *config, int *lock_fd, int *out)
+static int obtain(const twl_listener_config *config, int *out)
 {
     int rc;
 
     if (config->fd >= 0) return twl_fd_adopt(config->fd, true, out);
     if (!config->address || config->backlog < 1) return TWL_EINVAL;
-    if (config->lock && (rc = twl__lock_open(config->address, lock_fd)) < 0)
+    if (config->lock && (rc = twl__lock_take(config->address)) < 0)
         return rc;
     rc = twl__socket_listen(config, out);
-    if (rc < 0) twl__lock_close(config->address, *lock_fd);
+    if (rc < 0 && config->lock) twl__lock_release(config->address);
     return rc;
 }
 
 int twl_listener_open(twl_listener *listener, const twl_listener_config *config)
 {
     twl_reactor *reactor = listener->reactor;
-    int fd, rc, lock_fd = -1;
+    int fd, rc;
 
     if (is_open(listener)) return TWL_EALREADY;
-    if ((rc = obtain(config, &lock_fd, &fd)) < 0) return rc;
+    if ((rc = obtain(config, &fd)) < 0) return rc;
     if (config->fd < 0) twl__socket_file(config->address, &listener->file);
     renew_reserve(reactor);
-    listener->lock_fd = lock_fd;
+    listener->locked = config->lock;
     listener->batch = 1;
     twl__watches_forget(reactor, fd);
     ev_io_set(&listener->io, fd, EV_READ);
@@ -160,10 +159,11 @@ void twl_listener_close(twl_listener *listener)
     if (listener->file.inode &&
         twl__socket_local(listener->io.fd, &address) == 0) {
         twl__socket_unlink(&address, &listener->file);
-        twl__lock_close(&address, listener->lock_fd);
+        if (listener->locked) twl__lock_release(&address);
     }
     twl_fd_close(listener->io.fd);
-    listener->io.fd = listener->lock_fd = -1;
+    listener->io.fd = -1;
+    listener->locked = false;
     listener->file.inode = 0;
 }
 

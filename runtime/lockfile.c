@@ -67,6 +67,12 @@ int twl_lockfile_take(const char *path, bool *clean)
     return 0;
 }
 
+bool twl_lockfile_held(const char *path)
+{
+    long holder = 0;
+    return read_holder(path, &holder) == 0 && is_alive(holder);
+}
+
 int twl_lockfile_release(const char *path)
 {
     long holder = 0;

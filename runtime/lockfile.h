@@ -11,6 +11,9 @@
  * included, TWL_EINVAL where [path] is something else, or the system's error. */
 TWL_API int twl_lockfile_take(const char *path, bool *clean);
 
+/* Whether a process holds it. */
+TWL_API bool twl_lockfile_held(const char *path);
+
 /* Give it back. TWL_EINVAL if this process does not hold it. */
 TWL_API int twl_lockfile_release(const char *path);
 

@@ -8,12 +8,15 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "lockfile.h"
+
+enum { LOCK_PATH = TWL_ADDRESS_TEXT + 8 };
 
 static int last_error(void)
 {
@@ -295,45 +298,27 @@ static int lock_path(const twl_address *address, char *text, size_t size)
     return 0;
 }
 
-int twl__lock_open(const twl_address *address, int *out)
+int twl__lock_take(const twl_address *address)
 {
-    char path[TWL_ADDRESS_TEXT + 8];
-    int fd, rc;
+    char path[LOCK_PATH];
+    bool clean;
+    int rc = lock_path(address, path, sizeof path);
 
-    if ((rc = lock_path(address, path, sizeof path)) < 0) return rc;
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0) return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        rc = errno == EWOULDBLOCK ? TWL_EBUSY : -errno;
-        close(fd);
-        return rc;
-    }
-    if (ftruncate(fd, 0) == 0) dprintf(fd, "%ld\n", (long)getpid());
-    *out = fd;
-    return 0;
+    return rc < 0 ? rc : twl_lockfile_take(path, &clean);
+}
+
+void twl__lock_release(const twl_address *address)
+{
+    char path[LOCK_PATH];
+
+    if (lock_path(address, path, sizeof path) == 0) twl_lockfile_release(path);
 }
 
 bool twl_address_locked(const twl_address *address)
 {
-    char path[TWL_ADDRESS_TEXT + 8];
-    bool locked;
-    int fd;
+    char path[LOCK_PATH];
 
-    if (lock_path(address, path, sizeof path) < 0) return false;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return locked;
-}
-
-void twl__lock_close(const twl_address *address, int fd)
-{
-    char path[TWL_ADDRESS_TEXT + 8];
-
-    if (fd < 0) return;
-    if (lock_path(address, path, sizeof path) == 0) unlink(path);
-    close(fd);
+    return lock_path(address, path, sizeof path) == 0 && twl_lockfile_held(path);
 }
 
 void twl__socket_file(const twl_address *address, struct twl__file *out)

@@ -35,8 +35,10 @@ int twl__socket_get(int fd, enum twl_option option, bool *out);
 /* A descriptor to be given up for a moment when there are no more. -1 where that fails. */
 int twl__reserve_open(void);
 
-/* Hold the lock file PATH.lock, *out, while the process lives. TWL_EBUSY: somebody does. */
-int twl__lock_open(const twl_address *address, int *out);
+/* Hold the lock PATH.lock of a UNIX socket. TWL_EBUSY: a process does. */
+int twl__lock_take(const twl_address *address);
+void twl__lock_release(const twl_address *address);
+
 /* Which file the path of a UNIX socket names; zeros for any other address. */
 struct twl__file {
     uint64_t device, inode;
@@ -44,6 +46,5 @@ struct twl__file {
 void twl__socket_file(const twl_address *address, struct twl__file *out);
 /* Remove that file, unless another has taken its place. */
 void twl__socket_unlink(const twl_address *address, const struct twl__file *file);
-void twl__lock_close(const twl_address *address, int fd);
 
 #endif
