@@ -255,6 +255,16 @@ function socket:setBlocking(blocking) end
 function socket:shutdown() end
 function socket:close() end
 
+core.lockfile = {}
+
+---@param path string
+---@return boolean|nil taken, boolean|string clean
+function core.lockfile.take(path) end
+
+---@param path string
+---@return true|nil, string? message, string? name, integer? errno
+function core.lockfile.release(path) end
+
 core.failure = {}
 
 ---@return twistlua.Failure
