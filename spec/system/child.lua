@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- child.lua -- programs as children of the specs: what a process can do only once is looked at from outside.
--- A child that hangs is ended after LIMIT seconds, which fails the spec by its exit status.
+-- A child that hangs is ended after LIMIT seconds, which fails the spec by its exit status or its output.
 
 local LIMIT = 20   -- seconds
 
@@ -57,7 +57,7 @@ local function command(list, given)
   for name, value in pairs(given.env or {}) do
     if value then set[#set + 1] = name .. "=" .. value else unset[#unset + 1] = "--unset=" .. name end
   end
-  return ("exec timeout %d env --default-signal=INT,TERM %s %s %s")
+  return ("exec timeout --kill-after=5 %d env --default-signal=INT,TERM %s %s %s")
     :format(LIMIT, words(unset), words(set), words(list))
 end
 

@@ -493,6 +493,34 @@ describe("a descriptor of the script's own", function()
     end)
   end)
 
+  it("may have a number beyond 1024", function()
+    local limited = { "sh", "-c", [[ulimit -n 2048; exec "$0" "$@"]], child.program, "-e", [[
+      local reactor = require "twistlua.reactor"
+      local socket  = require "twistlua.socket"
+      local listening = socket.listen("127.0.0.1", 0)
+      local clients = {}
+      repeat
+        local client = assert(socket.connect("127.0.0.1", listening:getsockname().port))
+        clients[#clients + 1] = client
+        listening:setBlocking(true)
+        local server = assert(listening:accept())
+        clients[#clients + 1] = server
+      until server:fileno() > 1100
+      local client, server = clients[#clients - 1], clients[#clients]
+      reactor:addReader {
+        fileno = function() return server:fileno() end,
+        doRead = function()
+          print(server:recv(100))
+          return require("twistlua.main").CONNECTION_DONE
+        end,
+        connectionLost = function() reactor:stop() end,
+      }
+      client:send "far out"
+      reactor:run()
+    ]] }
+    assert.same({ status = 0, stdout = "far out\n", stderr = "" }, child.run(limited))
+  end)
+
   it_waits("downloads several texts at once by readers written by hand, as the tutorial does", function()
     local TEXT = "Once upon a midnight dreary, while I pondered, weak and weary\n"
     local Slow = protocol.Protocol:extend("Slow")

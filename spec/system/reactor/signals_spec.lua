@@ -122,6 +122,24 @@ describe("a signal", function()
   end)
 end)
 
+describe("SIGCHLD", function()
+  it("leaves the children of io.popen and os.execute to those who wait for them", function()
+    local outcome = child.lua [[
+      local reactor = require "twistlua.reactor"
+      reactor:callWhenRunning(function()
+        local early = io.popen "exit 3"
+        reactor:callLater(0, function()
+          print(select(3, os.execute "exit 4"))
+          print(select(3, early:close()))
+          reactor:stop()
+        end)
+      end)
+      reactor:run()
+    ]]
+    assert.same({ status = 0, stdout = "4\n3\n", stderr = "" }, outcome)
+  end)
+end)
+
 describe("SIGPIPE", function()
   it("does not end a program that writes to a connection that is gone", function()
     local outcome = child.lua [[
