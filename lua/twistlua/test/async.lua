@@ -9,6 +9,7 @@ local log     = require "twistlua.log"
 local network = require "twistlua.reactor.network"
 local options = require "twistlua.options"
 local reactor = require "twistlua.reactor"
+local task    = require "twistlua.task"
 
 local DEFAULT_TIMEOUT = 10   -- seconds
 local SETTLING_TURNS = 50    -- closing takes a few turns: of our side, the kernel, the other side
@@ -18,13 +19,6 @@ local watching = false
 
 local function noteErrors(event)
   if event.isError or event.failure then logged[#logged + 1] = event end
-end
-
--- From the first test on, errors are for the tests, not for stderr.
-local function watchErrors()
-  if watching then return end
-  watching = true
-  log.publisher:beginLoggingAt(noteErrors)
 end
 
 local function matches(event, classes)
@@ -51,12 +45,48 @@ local function flushLoggedErrors(...)
   return flushed
 end
 
+-- Where a test made what it may leave behind: object → "file:line".
+local made = setmetatable({}, { __mode = "k" })
+
+-- The nearest caller that is not of ours.
+local function callersLine()
+  for level = 3, 100 do
+    local frame = debug.getinfo(level, "Sl")
+    if not frame then return "?" end
+    if frame.what ~= "C" and not frame.short_src:find("twistlua/", 1, true) then
+      return ("%s:%d"):format(frame.short_src, frame.currentline)
+    end
+  end
+end
+
+-- While a test runs, the reactor's methods that make something note the line.
+local function noteLines()
+  for _, name in ipairs { "callLater", "listenTCP", "listenUNIX", "connectTCP", "connectUNIX", "adoptStreamPort",
+                          "adoptStreamConnection" } do
+    local make = reactor[name]
+    rawset(reactor, name, function(...)
+      local object = make(...)
+      made[object] = callersLine()
+      return object
+    end)
+  end
+end
+
+-- From the first test on, errors are for the tests, not for stderr.
+local function watch()
+  if watching then return end
+  watching = true
+  noteLines()
+  log.publisher:beginLoggingAt(noteErrors)
+end
+
 local function open()
   local left = {}
   for port in pairs(network.ports) do left[#left + 1] = { port, port.stopListening } end
   for connector in pairs(network.connecting) do left[#left + 1] = { connector, connector.stopConnecting } end
   for _, transport in ipairs(core.transport.live()) do left[#left + 1] = { transport, transport.abortConnection } end
   for _, call in ipairs(reactor:getDelayedCalls()) do left[#left + 1] = { call, call.cancel } end
+  for _, running in ipairs(task.all()) do left[#left + 1] = { running, running.cancel } end
   for _, reader in ipairs(reactor:getReaders()) do
     left[#left + 1] = { reader, function() reactor:removeReader(reader) end }
   end
@@ -79,7 +109,8 @@ local function takeLeftovers()
   settle()
   local names = {}
   for _, leftover in ipairs(open()) do
-    names[#names + 1] = tostring(leftover[1])
+    local line = made[leftover[1]]
+    names[#names + 1] = tostring(leftover[1]) .. (line and " made at " .. line or "")
     pcall(leftover[2], leftover[1])
   end
   if #names > 0 then settle() end
@@ -99,15 +130,18 @@ local function describeErrors(list)
 end
 
 local function run(timeout, body, ...)
-  local waiting = defer.run(body, ...)
-  local outcome, expired
+  local outcome, expired, thread
+  local waiting = defer.run(function(...)
+    thread = coroutine.running()
+    return body(...)
+  end, ...)
   waiting:addBoth(function(result)
     outcome = { result }
     if reactor.running then reactor:crash() end
   end)
   if outcome then return outcome[1] end
   local timer = reactor:callLater(timeout, function()
-    expired = ("not done after %g s; waiting for %s"):format(timeout, tostring(waiting))
+    expired = ("not done after %g s; it was waiting here:\n%s"):format(timeout, debug.traceback(thread))
     pcall(waiting.cancel, waiting)
     if not outcome then reactor:crash() end
   end)
@@ -125,7 +159,7 @@ end
 local function async(body, given)
   local timeout = options.check("async", given, { timeout = "number" }).timeout or DEFAULT_TIMEOUT
   return function(...)
-    watchErrors()
+    watch()
     flushLoggedErrors()
     local ok, result = pcall(run, timeout, body, ...)
     local problems = {}

@@ -34,7 +34,7 @@ describe("Clock", function()
     assert.same({ 5, 5 }, order)
   end)
 
-  it("keeps order when a call adds, cancels and resets others in the window", function()
+  it("point 27: keeps order when a call adds, cancels and resets others in the window", function()
     local cancelled = clock:callLater(2, note, "cancelled")
     local moved = clock:callLater(5, note, "moved")
     clock:callLater(1, function()
