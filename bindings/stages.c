@@ -87,10 +87,14 @@ void twl__result_release(lua_State *L, int index)
 
 bool twl__result_take(lua_State *L, twl__lua_deferred *self, int index)
 {
+    bool failed;
+
     release_result(L, index, self);
     lua_pushnil(L);
     lua_setiuservalue(L, index, TWL__RESULT);
-    return twl_deferred_take(&self->base).kind == TWL_FAILURE;
+    failed = self->base.result.kind == TWL_FAILURE;
+    self->base.result = (twl_value){.kind = TWL_NOTHING};
+    return failed;
 }
 
 void twl__result_move(lua_State *L, twl__lua_deferred *self, int from, int to)

@@ -5,8 +5,6 @@
  * it goes on with that one, and finds its way back along [previous]. */
 #include "deferred.h"
 
-#include <string.h>
-
 /* ---- Values -------------------------------------------------------------- */
 
 twl_value twl_nothing(void)
@@ -219,10 +217,8 @@ static void run(twl_deferred *d)
 void twl_deferred_init(twl_deferred *d, const twl_deferred_host *host,
                        twl_cancel_fn cancel, void *context)
 {
-    memset(d, 0, sizeof *d);
-    d->host = host ? host : &no_host;
-    d->cancel = cancel;
-    d->context = context;
+    *d = (twl_deferred){
+        .host = host ? host : &no_host, .context = context, .cancel = cancel};
 }
 
 void *twl_deferred_context(const twl_deferred *d)
@@ -230,8 +226,8 @@ void *twl_deferred_context(const twl_deferred *d)
     return d->context;
 }
 
-void twl_deferred_add(twl_deferred *d, twl_stage *stage, twl_stage_fn fn,
-                      void *context)
+static inline void add(twl_deferred *d, twl_stage *stage, twl_stage_fn fn,
+                       void *context)
 {
     stage->run = fn;
     stage->context = context;
@@ -239,7 +235,14 @@ void twl_deferred_add(twl_deferred *d, twl_stage *stage, twl_stage_fn fn,
     run(d);
 }
 
-int twl_deferred_settle(twl_deferred *d, twl_value value)
+void twl_deferred_add(twl_deferred *d, twl_stage *stage, twl_stage_fn fn,
+                      void *context)
+{
+    add(d, stage, fn, context);
+}
+
+/* twl_deferred_settle(), which calls within this file can have inlined. */
+static inline int settle(twl_deferred *d, twl_value value)
 {
     int rc;
 
@@ -258,9 +261,14 @@ int twl_deferred_settle(twl_deferred *d, twl_value value)
     return 0;
 }
 
+int twl_deferred_settle(twl_deferred *d, twl_value value)
+{
+    return settle(d, value);
+}
+
 int twl_deferred_fire(twl_deferred *d, twl_value value)
 {
-    int rc = twl_deferred_settle(d, value);
+    int rc = settle(d, value);
 
     if (rc == 0) run(d);
     return rc < 0 ? rc : 0;
@@ -293,7 +301,7 @@ int twl_deferred_cancel(twl_deferred *d)
         d->cancelling = false;
     }
     if (rc != 0 || d->called) return rc < 0 ? rc : 0;
-    twl_deferred_settle(d, twl_failure(TWL_ECANCELED));
+    settle(d, twl_failure(TWL_ECANCELED));
     d->deaf = !asked; /* before the run: a stage may bring the late result */
     run(d);
     return 0;
@@ -302,7 +310,7 @@ int twl_deferred_cancel(twl_deferred *d)
 void twl_deferred_await(twl_deferred *waiter, twl_deferred *d, twl_stage_fn fn)
 {
     waiter->waiting_for = d;
-    twl_deferred_add(d, &waiter->waiter, fn, waiter);
+    add(d, &waiter->waiter, fn, waiter);
 }
 
 static void pass_outcome(twl_deferred *d, void *context, twl_value *result)
@@ -354,6 +362,6 @@ twl_value twl_deferred_take(twl_deferred *d)
 {
     twl_value value = d->result;
 
-    d->result = twl_nothing();
+    d->result = (twl_value){.kind = TWL_NOTHING};
     return value;
 }
