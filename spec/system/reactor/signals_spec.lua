@@ -70,7 +70,7 @@ describe("a signal", function()
     local outcome = child.run { "env", "--ignore-signal=INT", child.program, "-e", [[
       local reactor = require "twistlua.reactor"
       reactor:callWhenRunning(function()
-        os.execute "kill -INT $PPID"
+        io.popen("kill -INT $PPID"):close()   -- os.execute would ignore it meanwhile
         reactor:callLater(0, reactor.callLater, reactor, 0, function()
           reactor:stop()   -- raises where the signal has done so
           print "stopped by itself"
