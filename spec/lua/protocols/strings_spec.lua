@@ -88,6 +88,57 @@ for name, encoded in pairs(encode) do
       assert.same({ "a", "b", "c" }, receiver.got)
     end)
 
+    it("keeps a string while paused, whatever comes after it", function()
+      local text = encoded("hello") .. encoded("a") .. encoded("b")
+      for size = 1, #text do
+        local receiver = receiverOf(base)
+        receiver:dataReceived(text:sub(1, 3))
+        receiver:pauseProducing()
+        deliver(receiver, text:sub(4), size)
+        assert.same({}, receiver.got)
+        receiver:resumeProducing()
+        assert.same({ "hello", "a", "b" }, receiver.got)
+      end
+    end)
+
+    it("delivers no string whose end comes after loseConnection", function()
+      local receiver, transport = receiverOf(base)
+      receiver:dataReceived(encoded("hello"):sub(1, -3))
+      transport:loseConnection()
+      receiver:dataReceived(encoded("hello"):sub(-2) .. encoded("a"))
+      assert.same({}, receiver.got)
+    end)
+
+    it("goes by the MAX_LENGTH of the time when a string is complete", function()
+      local receiver, transport = receiverOf(base)
+      receiver:dataReceived(encoded("hello"):sub(1, -3))
+      receiver.MAX_LENGTH = 4
+      receiver:dataReceived(encoded("hello"):sub(-2))
+      assert.same({}, receiver.got)
+      assert.is_true(transport.disconnecting)
+    end)
+
+    it("goes on after an error in stringReceived", function()
+      local receiver = receiverOf(base, { stringReceived = function(self, string)
+        if string == "bad" then error("oops") end
+        self.got[#self.got + 1] = string
+      end })
+      receiver:dataReceived(encoded("bad"):sub(1, -2))
+      assert.error_matches(function() receiver:dataReceived(encoded("bad"):sub(-1) .. encoded("a")) end, "oops")
+      receiver:dataReceived(encoded("b"))
+      assert.same({ "a", "b" }, receiver.got)
+    end)
+
+    it("joins a long string from parts of any size", function()
+      local text = encoded(("0123456789"):rep(name == "Int8StringReceiver" and 25 or 1000))
+      for _, size in ipairs { 1, 2, 255, 256, 257, 1000, 2500, 3500, 9999, 10000 } do
+        local receiver = receiverOf(base)
+        deliver(receiver, text .. text .. text, size)
+        assert.equal(3, #receiver.got)
+        for _, string in ipairs(receiver.got) do assert.is_true(encoded(string) == text) end
+      end
+    end)
+
     it("joins a long string that comes byte by byte", function()
       local long = ("0123456789"):rep(20)
       local receiver = receiverOf(base)
@@ -188,6 +239,14 @@ describe("IntNStringReceiver", function()
     assert.equal("\0\5he", receiver:recvd())
     receiver:dataReceived("llo")
     assert.same({ "hello" }, receiver.got)
+  end)
+
+  it("shows a complete string that is held back, and what follows it", function()
+    local receiver = receiverOf(basic.Int16StringReceiver)
+    receiver:dataReceived("\0\5he")
+    receiver:pauseProducing()
+    receiver:dataReceived("llo\0")
+    assert.equal("\0\5hello\0", receiver:recvd())
   end)
 end)
 

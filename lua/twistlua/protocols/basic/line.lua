@@ -42,7 +42,7 @@ function LineOnlyReceiver:_incomplete(begun, data)
   local seam = begun.searched .. data
   if find(seam, delimiter, 1, true) then return false end
   begun.searched = sub(seam, math.max(1, #seam - #delimiter + 2))
-  return begun.length < begun.wanted
+  return begun.length + #data < begun.wanted
 end
 
 -- No delimiter in what is left.

@@ -32,7 +32,10 @@ end
 
 ---@return string
 function Pieces:join()
-  return concat(self, "", 1, self._count)
+  local count = self._count
+  if count > 4 then return concat(self, "", 1, count) end
+  -- This copies only once: concat does so into its buffer first.
+  return self[1] .. (self[2] or "") .. (self[3] or "") .. (self[4] or "")
 end
 
 return { new = new }

@@ -61,7 +61,18 @@ function NetstringReceiver:_awaitHeader()
   self:_await(#digits + 1)
 end
 
+-- The string that came in pieces.
+function NetstringReceiver:_deliverBegun(begun, comma)
+  local unread = self._unread
+  if byte(unread, comma) ~= COMMA then return self:_break() end
+  begun:add(sub(unread, 1, comma - 1))
+  self._pieces, self._at = nil, comma + 1
+  self:stringReceived(begun:join())
+end
+
 function NetstringReceiver:_parse()
+  local begun, missing = self:_begun()
+  if begun then self:_deliverBegun(begun, missing) end
   while self:_ready() do
     local unread, at = self._unread, self._at
     local digits = match(unread, "^(%d+):", at)
@@ -70,7 +81,7 @@ function NetstringReceiver:_parse()
     if not length then return self:_break() end
     local first = at + #digits + 1
     local comma = first + length
-    if comma > #unread then return self:_await(comma - at + 1) end
+    if comma > #unread then return self:_awaitString(first, length + 1, length) end
     if byte(unread, comma) ~= COMMA then return self:_break() end
     self._at = comma + 1
     self:stringReceived(sub(unread, first, comma - 1))
@@ -118,7 +129,16 @@ function IntNStringReceiver:recvd(replacement)
   return left
 end
 
+-- The string that came in pieces.
+function IntNStringReceiver:_deliverBegun(begun, last)
+  begun:add(sub(self._unread, 1, last))
+  self._pieces, self._at = nil, last + 1
+  self:stringReceived(begun:join())
+end
+
 function IntNStringReceiver:_parse()
+  local begun, missing = self:_begun()
+  if begun then self:_deliverBegun(begun, missing) end
   local prefix, format = self.prefixLength, self.structFormat
   while self:_ready() do
     local unread, at = self._unread, self._at
@@ -127,7 +147,7 @@ function IntNStringReceiver:_parse()
     local length = unpack(format, unread, at)
     if length > self.MAX_LENGTH then return self:lengthLimitExceeded(length) end
     local last = first + length - 1
-    if last > #unread then return self:_await(prefix + length) end
+    if last > #unread then return self:_awaitString(first, length, length) end
     self._at = last + 1
     self:stringReceived(sub(unread, first, last))
   end
