@@ -158,6 +158,51 @@ for _, name in ipairs { "LineReceiver", "LineOnlyReceiver" } do
       assert.same({ "a", "b", "c" }, receiver.got)
     end)
 
+    it("stops when paused is set", function()
+      local receiver = receiverOf(base, { lineReceived = function(self, line)
+        self.got[#self.got + 1] = line
+        self.paused = true
+      end })
+      receiver:dataReceived("a\r\nb\r\nc")
+      assert.same({ "a" }, receiver.got)
+      receiver:resumeProducing()
+      assert.same({ "a", "b" }, receiver.got)
+    end)
+
+    it("goes by what lineReceived set, for the next line already", function()
+      local exceeded
+      local receiver = receiverOf(base, {
+        lineReceived = function(self, line)
+          self.got[#self.got + 1] = line
+          if line == "semicolons" then self.delimiter = ";" end
+          if line == "again" then self.delimiter = nil end
+          if line == "short" then self.MAX_LENGTH = 3 end
+        end,
+        lineLengthExceeded = function(_, line) exceeded = line end,
+      })
+      receiver:dataReceived("a\r\nsemicolons\r\nb\r\nc;again;d;e\r\nshort\r\nf\r\nlong\r\n")
+      assert.same({ "a", "semicolons", "b\r\nc", "again", "d;e", "short", "f" }, receiver.got)
+      assert.equal("long\r\n", exceeded)
+    end)
+
+    it("calls the lineReceived that a line has put in its place", function()
+      local receiver = receiverOf(base, { lineReceived = function(self)
+        self.lineReceived = function(_, line) self.got[#self.got + 1] = line end
+      end })
+      receiver:dataReceived("a\r\nb\r\n")
+      assert.same({ "b" }, receiver.got)
+    end)
+
+    it("asks the transport that it has after a line", function()
+      local receiver = receiverOf(base, { lineReceived = function(self, line)
+        self.got[#self.got + 1] = line
+        self.transport = StringTransport()
+        if line == "b" then self.transport:loseConnection() end
+      end })
+      receiver:dataReceived("a\r\nb\r\nc\r\n")
+      assert.same({ "a", "b" }, receiver.got)
+    end)
+
     it("stops for ever", function()
       local receiver, transport = receiverOf(base)
       receiver:stopProducing()
@@ -219,6 +264,14 @@ describe("LineReceiver", function()
     receiver:dataReceived("a\r\nb")
     receiver:dataReceived("c")
     assert.same({ "raw a\r\nb", "raw c" }, receiver.got)
+  end)
+
+  it("gives no raw bytes when the line that switched was the last", function()
+    local receiver = receiverOf(basic.LineReceiver, { lineReceived = function(self) self:setRawMode() end })
+    receiver:dataReceived("a\r\n")
+    assert.same({}, receiver.got)
+    receiver:dataReceived("b")
+    assert.same({ "raw b" }, receiver.got)
   end)
 
   it("gives the beginning of a line to raw mode too", function()
@@ -284,5 +337,14 @@ describe("LineReceiver", function()
     assert.equal("", receiver:clearLineBuffer())
     receiver:dataReceived("x\r\n")
     assert.same({ "a", "x" }, receiver.got)
+  end)
+
+  it("goes on with what came after its buffer was given away", function()
+    local receiver = receiverOf(basic.LineReceiver, { lineReceived = function(self, line)
+      self.got[#self.got + 1] = line
+      if line == "a" then self:dataReceived(self:clearLineBuffer():upper()) end
+    end })
+    receiver:dataReceived("a\r\nb\r\nc\r\n")
+    assert.same({ "a", "B", "C" }, receiver.got)
   end)
 end)

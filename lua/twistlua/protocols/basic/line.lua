@@ -16,7 +16,6 @@ local LineOnlyReceiver = Receiver:extend("LineOnlyReceiver")
 
 LineOnlyReceiver.delimiter  = "\r\n"
 LineOnlyReceiver.MAX_LENGTH = 16384
-LineOnlyReceiver._raw       = false
 
 ---A line came.
 ---@param _line string without its delimiter
@@ -59,23 +58,40 @@ function LineOnlyReceiver:_awaitDelimiter()
   end
 end
 
--- Everything is looked up again for each line, since lineReceived may change it all.
-function LineOnlyReceiver:_parse()
-  while self._unread and not self.paused do
-    local transport, unread, at = self.transport, self._unread, self._at
+-- Take over from the class what is looked at after each line: in the object itself it is found three times
+-- as fast.
+function LineOnlyReceiver:_settle()
+  self._raw, self.paused, self.delimiter, self.MAX_LENGTH = false, self.paused, self.delimiter, self.MAX_LENGTH
+end
+
+-- Deliver lines until lineReceived changes what holds for the next one.
+function LineOnlyReceiver:_deliverLines()
+  if self._raw == nil then self:_settle() end
+  local unread, at, delimiter, longest = self._unread, self._at, self.delimiter, self.MAX_LENGTH
+  local size = #unread
+  local first, last = find(unread, delimiter, at, true)
+  while first do
+    if first - at > longest then return self:lineLengthExceeded(self:_takeUnread()) end
+    local line = sub(unread, at, first - 1)
+    at = last + 1
+    self._at = at
+    if last == size then self._unread = nil end
+    self:lineReceived(line)
+    if last == size or self._at ~= at or self.paused or self._raw or self.delimiter ~= delimiter or
+       self.MAX_LENGTH ~= longest then return end
+    local transport = self.transport
     if transport and transport.disconnecting then return end
+    first, last = find(unread, delimiter, at, true)
+  end
+  self:_awaitDelimiter()
+end
+
+function LineOnlyReceiver:_parse()
+  while self._unread and self:_ready() do
     if self._raw then
       self:rawDataReceived(self:_takeUnread())
     else
-      local first, last = find(unread, self.delimiter, at, true)
-      if not first then
-        self:_awaitDelimiter()
-      elseif first - at > self.MAX_LENGTH then
-        self:lineLengthExceeded(self:_takeUnread())
-      else
-        if last == #unread then self._unread = nil else self._at = last + 1 end
-        self:lineReceived(sub(unread, at, first - 1))
-      end
+      self:_deliverLines()
     end
   end
 end
