@@ -11,7 +11,6 @@
 #ifndef TWL_LUA_DEFERRED_H
 #define TWL_LUA_DEFERRED_H
 
-#include "../runtime/deferred.h"
 #include "context.h"
 
 /* ---- For every binding --------------------------------------------------- */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * lua_lockfile.c -- locks between processes, for DeferredFilesystemLock. */
-#include "../runtime/lockfile.h"
 #include "deferred.h"
 
 /* take(path): true, clean; false where it is held; or nil, message, code, errno */

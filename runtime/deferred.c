@@ -3,7 +3,7 @@
  * Invariant: between calls, a fired Deferred with stages left is held up, or a run that is
  * still on the stack will come to it. A run is a loop: where a chain hands over to another one
  * it goes on with that one, and finds its way back along [previous]. */
-#include "deferred.h"
+#include "twistlua.h"
 
 /* ---- Values -------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * lockfile.c -- making a symbolic link either succeeds or fails because there is one, at once
  * and with its text, also on network file systems; so it serves as a lock. */
-#include "lockfile.h"
+#include "twistlua.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -14,8 +14,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "lockfile.h"
-
 enum { LOCK_PATH = TWL_ADDRESS_TEXT + 8 };
 
 static int last_error(void)

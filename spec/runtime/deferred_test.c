@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * deferred_test.c -- Deferreds with stages in C. */
-#include "deferred.h"
+#include "twistlua.h"
 
 #include "check.h"
 
