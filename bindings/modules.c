@@ -46,6 +46,14 @@ static int load_embedded(lua_State *L, const struct twl__module *module)
     return 2;
 }
 
+int twl__module_open(lua_State *L, const struct twl__module *module)
+{
+    twl__context_open(L);
+    load_embedded(L, module); /* the chunk, and the name of its file */
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 /* package.searchers entry: (name) -> loader, where | message */
 static int search(lua_State *L)
 {

@@ -5,6 +5,10 @@
 
 #include <stddef.h>
 
+#include "twistlua.h"
+
+struct lua_State;
+
 struct twl__module {
     const char *name; /* "twistlua.reactor" */
     const char *file; /* "twistlua/reactor.lua" */
@@ -15,5 +19,8 @@ struct twl__module {
 /* Sorted by name. */
 extern const struct twl__module twl__modules[];
 extern const size_t twl__module_count;
+
+/* What a plain Lua's require calls: run the module, and return what it returns. */
+int twl__module_open(struct lua_State *L, const struct twl__module *module);
 
 #endif

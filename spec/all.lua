@@ -90,16 +90,17 @@ local function programs(preset)
   end
 end
 
-local function specs(preset, reactor, paths)
-  local command = ("env TWISTLUA_REACTOR=%s build/%s/twistlua spec/runner.lua %s")
-    :format(reactor, preset, paths)
-  countedProgram(("specs on %s (%s)"):format(reactor, preset), command)
+local function specs(preset, reactor, paths, collector)
+  local command = ("env TWISTLUA_COLLECTOR=%s build/%s/twistlua --reactor=%s spec/runner.lua %s")
+    :format(collector or "default", preset, reactor, paths)
+  local name = collector and preset .. ", collector " .. collector or preset
+  countedProgram(("specs on %s (%s)"):format(reactor, name), command)
 end
 
 local function plainLua()
   check("the module loads into a plain lua5.4", [[LUA_CPATH='build/release/module/?.so' lua5.4 -e '
-    require "twistlua"
-    assert(require("twistlua.reactor"):getBackend())']])
+    assert(require("twistlua.reactor"):getBackend())
+    assert(require("twistlua")._VERSION)']])
 end
 
 local function preset(name)
@@ -117,6 +118,7 @@ end
 layers()
 preset("release")
 plainLua()
+if not quick then specs("release", "epoll", "--exclude-tags=big spec/lua spec/bindings", "aggressive") end
 if not quick then preset("sanitize") end
 print(("%d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0)

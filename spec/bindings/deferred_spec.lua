@@ -230,7 +230,7 @@ describe("Deferred, exactly as in Twisted", function()
     assert.same({ "before x", "outer x", "after nil" }, seen)
   end)
 
-  it("point 6: a chain of a million takes no stack, whichever end it is built from", function()
+  it("point 6: a chain of a million takes no stack, whichever end it is built from #big", function()
     local count = 1000000
     local last = Deferred()
     local d = last
@@ -256,7 +256,7 @@ describe("Deferred, exactly as in Twisted", function()
     assert.equal("bottom", got)
   end)
 
-  it("point 6: so does one whose members have callbacks of their own after the hand-over", function()
+  it("point 6: so does one whose members have callbacks of their own after the hand-over #big", function()
     local count, later = 100000, 0
     local last = Deferred()
     local d = last
@@ -275,7 +275,7 @@ describe("Deferred, exactly as in Twisted", function()
     assert.equal(count, later)
   end)
 
-  it("point 6: chainDeferred takes no stack either", function()
+  it("point 6: chainDeferred takes no stack either #big", function()
     local first = Deferred()
     local d, got = first, nil
     for _ = 1, 100000 do

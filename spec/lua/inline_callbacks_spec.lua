@@ -136,7 +136,7 @@ describe("inlineCallbacks", function()
     assert.equal("uncaught", errorOf(defer.run(function() await(fail("uncaught")) end)))
   end)
 
-  it("point 20: any number of ready values and Deferreds takes no stack", function()
+  it("point 20: any number of ready values and Deferreds takes no stack #big", function()
     local result = defer.run(function()
       local sum = 0
       for i = 1, 100000 do
@@ -147,7 +147,7 @@ describe("inlineCallbacks", function()
     assert.equal(100000 * 100001 // 2 + 200000, resultOf(result))
   end)
 
-  it("point 20: coroutines that wait for each other, however many, take no stack", function()
+  it("point 20: coroutines that wait for each other, however many, take no stack #big", function()
     local d = Deferred()
     local function waitFor(other) return await(other) + 1 end
     local result = d

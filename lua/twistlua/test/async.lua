@@ -65,7 +65,9 @@ local function noteLines()
                           "adoptStreamConnection" } do
     local make = reactor[name]
     rawset(reactor, name, function(...)
-      local object = make(...)
+      local ok, object = pcall(make, ...)
+      -- A text is blamed on the caller's line, where it would be without this function.
+      if not ok then error(object, type(object) == "string" and 2 or 0) end
       made[object] = callersLine()
       return object
     end)

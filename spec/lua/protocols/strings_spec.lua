@@ -171,7 +171,7 @@ describe("NetstringReceiver", function()
     assert.is_false(transport.disconnecting)
   end)
 
-  it("takes memory in proportion to an incomplete string", function()
+  it("takes memory in proportion to an incomplete string #big", function()
     local receiver = receiverOf(basic.NetstringReceiver)
     collectgarbage()
     collectgarbage()
