@@ -21,6 +21,6 @@ bool twl__call(twl_context *context, lua_CFunction body, void *argument,
                const char *what)
 {
     if (twl__try(context, body, argument) == LUA_OK) return true;
-    twl__report(context, context->L, what);
+    twl__report(context->L, what);
     return false;
 }

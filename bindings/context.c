@@ -6,28 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "call.h"
-
 static const char CONTEXT_KEY, REPORTS_KEY;
 
 /* ---- Reporting ------------------------------------------------------------------------ */
 
-struct report {
-    twl_context *context;
-    const char *what;
-};
-
 /* log.err(failure, what) */
 static int log_error(lua_State *L)
 {
-    struct report *report = lua_touserdata(L, 2);
-
     lua_getglobal(L, "require");
     lua_pushliteral(L, "twistlua.log");
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "err");
     lua_pushvalue(L, 1);
-    lua_pushstring(L, report->what);
+    lua_pushstring(L, lua_touserdata(L, 2));
     lua_call(L, 2, 0);
     return 0;
 }
@@ -49,10 +40,8 @@ static void write_last_resort(lua_State *L, const char *what)
     lua_pop(L, 1);
 }
 
-void twl__report(twl_context *context, lua_State *L, const char *what)
+void twl__report(lua_State *L, const char *what)
 {
-    struct report report = {context, what};
-
     if (!lua_checkstack(L, 8)) {
         lua_pop(L, 1);
         fprintf(stderr, "%s: (no memory to say more)\n", what);
@@ -60,7 +49,7 @@ void twl__report(twl_context *context, lua_State *L, const char *what)
     }
     lua_pushcfunction(L, log_error);
     lua_pushvalue(L, -2);
-    lua_pushlightuserdata(L, &report);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)what);
     if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
         lua_pop(L, 1);
         write_last_resort(L, what);
@@ -83,7 +72,7 @@ void twl__report_later(twl_context *context, lua_State *L, const char *what)
     if (context->reactor) twl_reactor_soon(context->reactor, &context->reports);
 }
 
-void twl__report_pending(twl_context *context, lua_State *L)
+void twl__report_pending(lua_State *L)
 {
     if (!lua_checkstack(L, 8)) return;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &REPORTS_KEY);
@@ -91,7 +80,7 @@ void twl__report_pending(twl_context *context, lua_State *L)
     for (lua_Integer i = 1; i < (lua_Integer)lua_rawlen(L, -1); i += 2) {
         lua_rawgeti(L, -1, i);
         lua_rawgeti(L, -2, i + 1);
-        twl__report(context, L, lua_tostring(L, -2));
+        twl__report(L, lua_tostring(L, -2));
         lua_pop(L, 1);
     }
     for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i > 0; i--) {
@@ -105,7 +94,7 @@ static void report_job(twl_job *job)
 {
     twl_context *context =
         (twl_context *)(void *)((char *)job - offsetof(twl_context, reports));
-    twl__report_pending(context, context->L);
+    twl__report_pending(context->L);
 }
 
 /* ---- Life ------------------------------------------------------------------------------ */
@@ -114,7 +103,7 @@ static int context_gc(lua_State *L)
 {
     twl_context *context = lua_touserdata(L, 1);
 
-    twl__report_pending(context, L);
+    twl__report_pending(L);
     twl_reactor_close(context->reactor);
     context->reactor = NULL;
     return 0;

@@ -27,15 +27,17 @@ struct twl__class {
 
 typedef struct twl_context {
     lua_State *main;
-    lua_State *L; /* callbacks run on it: what entered reactor:run(), else main */
+    lua_State
+        *L; /* callbacks run on it: what entered reactor:run(), else main */
     twl_reactor *reactor; /* NULL until it is first needed */
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
-    struct twl__class timers, watches, signals, transports, listeners, connectors,
-        sockets;
+    struct twl__class timers, watches, signals, transports, listeners,
+        connectors, sockets;
 } twl_context;
 
-#define twl__context_of(L) ((twl_context *)lua_touserdata(L, lua_upvalueindex(1)))
+#define twl__context_of(L)                                                     \
+    ((twl_context *)lua_touserdata(L, lua_upvalueindex(1)))
 
 /* require "twistlua": a table with the version; the modules are twistlua.reactor and so on. */
 TWL_API int luaopen_twistlua(lua_State *L);
@@ -65,11 +67,14 @@ bool twl__call(twl_context *context, lua_CFunction body, void *argument,
 
 /* Hand the Failure at the top to twistlua.log, or to stderr when that fails. Never raises.
  * [-1, +0] */
-void twl__report(twl_context *context, lua_State *L, const char *what);
+void twl__report(lua_State *L, const char *what);
 
 /* As above, before the reactor next waits or when the universe is closed, whichever is first:
  * for finalizers. May raise a memory error. [-1, +0] */
 void twl__report_later(twl_context *context, lua_State *L, const char *what);
+
+/* Tell now all that waits so. [-0, +0] */
+void twl__report_pending(lua_State *L);
 
 /* The message handler of every protected call: makes a Failure of the error. */
 int twl__failure_handler(lua_State *L);
@@ -78,9 +83,9 @@ int twl__failure_handler(lua_State *L);
 
 /* Make a class of userdata: a metatable [name], and [methods] as its __index unless
  * [metamethods] has one. All get the upvalues context, metatable and live table. [-0, +0] */
-void twl__class_new(lua_State *L, twl_context *context, struct twl__class *class,
-                    const char *name, const luaL_Reg *methods,
-                    const luaL_Reg *metamethods);
+void twl__class_new(lua_State *L, twl_context *context,
+                    struct twl__class *class, const char *name,
+                    const luaL_Reg *methods, const luaL_Reg *metamethods);
 
 /* Add functions with the same upvalues to the table at the top. [-0, +0] */
 void twl__class_functions(lua_State *L, twl_context *context,

@@ -72,9 +72,8 @@ static int connector_start(lua_State *L)
     luaL_checktype(L, 1, LUA_TFUNCTION);
     config.timeout = luaL_checknumber(L, 2);
     config.bind = read_bind(L, 6, &bind);
-    attempt =
-        twl__object_new(L, &context->connectors,
-                        sizeof *attempt + twl_connector_size(), 1);
+    attempt = twl__object_new(L, &context->connectors,
+                              sizeof *attempt + twl_connector_size(), 1);
     attempt->context = context;
     attempt->slot = 0;
     twl_connector_init(connector_of(attempt), reactor, on_done, attempt);
@@ -113,12 +112,11 @@ void twl__open_connector(lua_State *L, twl_context *context)
     static const luaL_Reg methods[] = {{"cancel", attempt_cancel},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
-    static const luaL_Reg functions[] = {{"start", connector_start},
-                                         {"check", connector_check},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"start", connector_start}, {"check", connector_check}, {NULL, NULL}};
 
-    twl__class_new(L, context, &context->connectors, "twistlua.connector", methods,
-                   metamethods);
+    twl__class_new(L, context, &context->connectors, "twistlua.connector",
+                   methods, metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "connector");

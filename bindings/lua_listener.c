@@ -110,9 +110,8 @@ static int listener_open(lua_State *L)
         twl__check_address(L, 4, &address);
         config.address = &address;
     }
-    listening =
-        twl__object_new(L, &context->listeners,
-                        sizeof *listening + twl_listener_size(), 2);
+    listening = twl__object_new(L, &context->listeners,
+                                sizeof *listening + twl_listener_size(), 2);
     listening->context = context;
     listening->slot = 0;
     twl_listener_init(listener_of(listening), reactor, &EVENTS, listening);
@@ -177,17 +176,18 @@ static int listener_locked(lua_State *L)
 void twl__open_listener(lua_State *L, twl_context *context)
 {
     static const luaL_Reg methods[] = {
-        {"close", listener_close}, {"address", listener_address},
-        {"pause", listener_pause}, {"fd", listener_fd},
+        {"close", listener_close},
+        {"address", listener_address},
+        {"pause", listener_pause},
+        {"fd", listener_fd},
         {NULL, NULL},
     };
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
-    static const luaL_Reg functions[] = {{"open", listener_open},
-                                         {"locked", listener_locked},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"open", listener_open}, {"locked", listener_locked}, {NULL, NULL}};
 
-    twl__class_new(L, context, &context->listeners, "twistlua.listener", methods,
-                   metamethods);
+    twl__class_new(L, context, &context->listeners, "twistlua.listener",
+                   methods, metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
     lua_setfield(L, -2, "listener");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
  * lua_reactor.c -- core.reactor: the loop itself; its policy is in lua/twistlua/reactor.lua. */
-#include "call.h"
 #include "context.h"
 
 static const char SOON_KEY;
@@ -116,7 +115,7 @@ static int libev_version(lua_State *L)
 /* report_pending(): tell now what finalizers kept */
 static int report_pending(lua_State *L)
 {
-    twl__report_pending(twl__context_of(L), L);
+    twl__report_pending(L);
     return 0;
 }
 

@@ -14,9 +14,9 @@ static const struct {
     const char *name;
     int number;
 } NAMES[] = {
-    {"SIGHUP", SIGHUP},   {"SIGINT", SIGINT},   {"SIGTERM", SIGTERM},
-    {"SIGQUIT", SIGQUIT}, {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2},
-    {"SIGCHLD", SIGCHLD}, {"SIGALRM", SIGALRM}, {"SIGPIPE", SIGPIPE},
+    {"SIGHUP", SIGHUP},     {"SIGINT", SIGINT},   {"SIGTERM", SIGTERM},
+    {"SIGQUIT", SIGQUIT},   {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2},
+    {"SIGCHLD", SIGCHLD},   {"SIGALRM", SIGALRM}, {"SIGPIPE", SIGPIPE},
     {"SIGWINCH", SIGWINCH}, {"SIGCONT", SIGCONT}, {"SIGTSTP", SIGTSTP},
 };
 

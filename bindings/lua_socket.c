@@ -108,7 +108,8 @@ static int socket_outcome(lua_State *L)
 
 static int socket_set_blocking(lua_State *L)
 {
-    return push_outcome(L, twl_raw_set_blocking(check_fd(L), lua_toboolean(L, 2)));
+    return push_outcome(L,
+                        twl_raw_set_blocking(check_fd(L), lua_toboolean(L, 2)));
 }
 
 static int socket_shutdown(lua_State *L)
@@ -167,11 +168,16 @@ static int socket_tostring(lua_State *L)
 void twl__open_socket(lua_State *L, twl_context *context)
 {
     static const luaL_Reg methods[] = {
-        {"accept", socket_accept},     {"recv", socket_recv},
-        {"send", socket_send},         {"outcome", socket_outcome},
-        {"localPlace", socket_local},  {"peerPlace", socket_peer},
-        {"fileno", socket_fileno},     {"setBlocking", socket_set_blocking},
-        {"shutdown", socket_shutdown}, {"close", socket_close},
+        {"accept", socket_accept},
+        {"recv", socket_recv},
+        {"send", socket_send},
+        {"outcome", socket_outcome},
+        {"localPlace", socket_local},
+        {"peerPlace", socket_peer},
+        {"fileno", socket_fileno},
+        {"setBlocking", socket_set_blocking},
+        {"shutdown", socket_shutdown},
+        {"close", socket_close},
         {NULL, NULL},
     };
     static const luaL_Reg metamethods[] = {
@@ -180,9 +186,8 @@ void twl__open_socket(lua_State *L, twl_context *context)
         {"__tostring", socket_tostring},
         {NULL, NULL},
     };
-    static const luaL_Reg functions[] = {{"listen", socket_listen},
-                                         {"connect", socket_connect},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"listen", socket_listen}, {"connect", socket_connect}, {NULL, NULL}};
 
     twl__class_new(L, context, &context->sockets, "twistlua.socket", methods,
                    metamethods);

@@ -60,7 +60,8 @@ static int run_due(lua_State *L)
 static void on_timer(twl_timer *timer)
 {
     struct delayed *call = twl_timer_context(timer);
-    twl__call(call->context, run_due, timer, "Unhandled error in a delayed call");
+    twl__call(call->context, run_due, timer,
+              "Unhandled error in a delayed call");
 }
 
 static void check_callable(lua_State *L, int index)
@@ -93,8 +94,8 @@ static int call_later(lua_State *L)
     lua_insert(L, ARG_FUNCTION);
     for (int i = arguments; i >= 0; i--)
         lua_setiuservalue(L, ARG_FUNCTION, VALUE_FUNCTION + i);
-    twl__anchor_in(L, &context->timers, lua_upvalueindex(TWL__LIVE), &call->slot,
-                   ARG_FUNCTION);
+    twl__anchor_in(L, &context->timers, lua_upvalueindex(TWL__LIVE),
+                   &call->slot, ARG_FUNCTION);
     if ((rc = twl_timer_start(timer_of(call), delay)) < 0) {
         twl__release(L, &context->timers, &call->slot);
         return luaL_error(L, "%s", twl_error_message(rc));
@@ -106,7 +107,8 @@ static int call_later(lua_State *L)
 /* Raise AlreadyCalled or AlreadyCancelled of twistlua.error. */
 static int raise_settled(lua_State *L)
 {
-    bool called = (lua_getiuservalue(L, 1, VALUE_FUNCTION), lua_toboolean(L, -1));
+    bool called =
+        (lua_getiuservalue(L, 1, VALUE_FUNCTION), lua_toboolean(L, -1));
 
     lua_getglobal(L, "require");
     lua_pushliteral(L, "twistlua.error");
@@ -191,9 +193,9 @@ static int get_delayed_calls(lua_State *L)
 void twl__open_timer(lua_State *L, twl_context *context)
 {
     static const luaL_Reg methods[] = {
-        {"cancel", delayed_cancel},     {"reset", delayed_reset},
-        {"delay", delayed_delay},       {"getTime", delayed_get_time},
-        {"active", delayed_active},     {NULL, NULL},
+        {"cancel", delayed_cancel}, {"reset", delayed_reset},
+        {"delay", delayed_delay},   {"getTime", delayed_get_time},
+        {"active", delayed_active}, {NULL, NULL},
     };
     static const luaL_Reg metamethods[] = {
         {"__tostring", delayed_tostring},
@@ -205,8 +207,8 @@ void twl__open_timer(lua_State *L, twl_context *context)
         {NULL, NULL},
     };
 
-    twl__class_new(L, context, &context->timers, "twistlua.DelayedCall", methods,
-                   metamethods);
+    twl__class_new(L, context, &context->timers, "twistlua.DelayedCall",
+                   methods, metamethods);
     lua_newtable(L);
     twl__class_functions(L, context, &context->timers, functions);
     lua_setfield(L, -2, "timer");

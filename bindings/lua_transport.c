@@ -7,8 +7,10 @@
 static const char ADDRESS_KEY, HELD_KEY;
 
 enum {
-    HIGH_WATER = 64 * 1024, /* pending bytes at which a push producer is paused */
-    HELD_SIZE = 8 * 1024 /* strings from this length on are sent from where they lie */
+    HIGH_WATER =
+        64 * 1024, /* pending bytes at which a push producer is paused */
+    HELD_SIZE =
+        8 * 1024 /* strings from this length on are sent from where they lie */
 };
 
 /* ---- Methods: writing ------------------------------------------------------------------ */
@@ -38,11 +40,13 @@ static int write_held(lua_State *L, struct twl__transport *transport, int index,
     lua_pushvalue(L, index);
     token = luaL_ref(L, -2);
     lua_pop(L, 1);
-    return twl_stream_write_held(twl__transport_stream(transport), bytes, length,
-                                 release_string, (void *)(intptr_t)token);
+    return twl_stream_write_held(twl__transport_stream(transport), bytes,
+                                 length, release_string,
+                                 (void *)(intptr_t)token);
 }
 
-static void write_string(lua_State *L, struct twl__transport *transport, int index)
+static void write_string(lua_State *L, struct twl__transport *transport,
+                         int index)
 {
     size_t length;
     const char *bytes = lua_tolstring(L, index, &length);
@@ -74,8 +78,7 @@ static void pause_producer(lua_State *L, struct twl__transport *transport)
     lua_getiuservalue(L, 1, VALUE_PRODUCER);
     lua_getfield(L, -1, "pauseProducing");
     lua_insert(L, -2);
-    if (lua_pcall(L, 1, 0, -3) != LUA_OK)
-        twl__transport_raised(L, transport);
+    if (lua_pcall(L, 1, 0, -3) != LUA_OK) twl__transport_raised(L, transport);
     lua_pop(L, 1); /* the handler */
 }
 
@@ -202,7 +205,8 @@ static int transport_get_host(lua_State *L)
 {
     twl_address address;
 
-    if (twl_stream_local(twl__transport_stream(check(L)), &address) < 0) return 0;
+    if (twl_stream_local(twl__transport_stream(check(L)), &address) < 0)
+        return 0;
     return push_address_object(L, &address);
 }
 
@@ -210,7 +214,8 @@ static int transport_get_peer(lua_State *L)
 {
     twl_address address;
 
-    if (twl_stream_peer(twl__transport_stream(check(L)), &address) < 0) return 0;
+    if (twl_stream_peer(twl__transport_stream(check(L)), &address) < 0)
+        return 0;
     return push_address_object(L, &address);
 }
 
@@ -225,7 +230,8 @@ static int set_option(lua_State *L, enum twl_option option)
 static int get_option(lua_State *L, enum twl_option option)
 {
     bool on;
-    int rc = twl_stream_get_option(twl__transport_stream(check(L)), option, &on);
+    int rc =
+        twl_stream_get_option(twl__transport_stream(check(L)), option, &on);
 
     if (rc < 0) return luaL_error(L, "%s", twl_error_message(rc));
     lua_pushboolean(L, on);
@@ -261,8 +267,8 @@ static int transport_get_handle(lua_State *L)
 /* The fields that Twisted's transports have, besides their methods. */
 enum field { CONNECTED = 1, DISCONNECTING, DISCONNECTED, PROTOCOL, PRODUCER };
 
-static const char *const FIELDS[] = {"connected", "disconnecting", "disconnected",
-                                     "protocol", "producer"};
+static const char *const FIELDS[] = {"connected", "disconnecting",
+                                     "disconnected", "protocol", "producer"};
 
 static void push_field(lua_State *L, struct twl__transport *transport,
                        enum field field)
@@ -409,8 +415,8 @@ void twl__open_transport(lua_State *L, twl_context *context)
         {"adopt", transport_adopt},   {NULL, NULL},
     };
 
-    twl__class_new(L, context, &context->transports, "twistlua.transport", methods,
-                   metamethods);
+    twl__class_new(L, context, &context->transports, "twistlua.transport",
+                   methods, metamethods);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
     lua_getfield(L, -1, "__index");
     for (int i = CONNECTED; i <= PRODUCER; i++) {

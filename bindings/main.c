@@ -32,13 +32,15 @@ static const char USAGE[] =
     "       twistlua [options] test [busted options] [paths]\n"
     "\n"
     "  -e CODE            run CODE\n"
-    "  --reactor=NAME     wait for events with NAME; --version lists the names\n"
+    "  --reactor=NAME     wait for events with NAME; --version lists the "
+    "names\n"
     "  --debug            trace where Deferreds are made and fired\n"
     "  --version          print the versions and the reactors that work here\n"
     "  --help             print this\n"
     "\n"
     "environment: TWISTLUA_REACTOR  as --reactor\n"
-    "             TWISTLUA_LUA      a folder whose twistlua/*.lua replace those "
+    "             TWISTLUA_LUA      a folder whose twistlua/*.lua replace "
+    "those "
     "built in\n";
 
 static void print_version(void)
@@ -58,8 +60,8 @@ static bool is_backend(const char *name)
     for (int i = 0; names[i]; i++) {
         if (strcmp(names[i], name) == 0) return true;
     }
-    fprintf(stderr, "twistlua: unknown reactor '%s'; those that work here:",
-            name);
+    fprintf(stderr,
+            "twistlua: unknown reactor '%s'; those that work here:", name);
     for (int i = 0; names[i]; i++) fprintf(stderr, " %s", names[i]);
     fprintf(stderr, "\n");
     return false;
@@ -155,7 +157,8 @@ static void set_options(lua_State *L, const struct options *options)
     lua_pushstring(L, options->backend);
     lua_setfield(L, -2, "wanted");
     lua_pop(L, 3);
-    if (options->debug && luaL_dostring(L, "require('twistlua.defer').setDebugging(true)"))
+    if (options->debug &&
+        luaL_dostring(L, "require('twistlua.defer').setDebugging(true)"))
         lua_error(L);
 }
 
@@ -171,7 +174,8 @@ static void load_script(lua_State *L, const struct options *options)
     int status;
 
     if (options->code)
-        status = luaL_loadbuffer(L, options->code, strlen(options->code), "=-e");
+        status =
+            luaL_loadbuffer(L, options->code, strlen(options->code), "=-e");
     else
         status = luaL_loadfile(
             L, strcmp(options->script, "-") == 0 ? NULL : options->script);

@@ -11,9 +11,9 @@ static void push_upvalues(lua_State *L, twl_context *context,
     lua_rawgetp(L, LUA_REGISTRYINDEX, &class->live);
 }
 
-void twl__class_new(lua_State *L, twl_context *context, struct twl__class *class,
-                    const char *name, const luaL_Reg *methods,
-                    const luaL_Reg *metamethods)
+void twl__class_new(lua_State *L, twl_context *context,
+                    struct twl__class *class, const char *name,
+                    const luaL_Reg *methods, const luaL_Reg *metamethods)
 {
     enum { UPVALUES = 3 };
     int metatable = lua_gettop(L) + 1;
@@ -86,7 +86,8 @@ void twl__anchor_in(lua_State *L, struct twl__class *class, int live, int *slot,
     *slot = place;
 }
 
-void twl__release_in(lua_State *L, struct twl__class *class, int live, int *slot)
+void twl__release_in(lua_State *L, struct twl__class *class, int live,
+                     int *slot)
 {
     lua_pushinteger(L, class->free);
     lua_rawseti(L, live, *slot);

@@ -189,8 +189,7 @@ static void cancel_late(lua_State *L, struct task task)
         twl__deferred_cancel(L, task.index))
         return;
     twl__failure_ensure(L);
-    twl__report(ALL_OF(task.self)->context, L,
-                "Error in the canceller of an awaited Deferred");
+    twl__report(L, "Error in the canceller of an awaited Deferred");
 }
 
 /* Let the task wait for the Deferred [other], which is at the top. Returns 0, or TWL_ENOMEM

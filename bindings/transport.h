@@ -20,7 +20,8 @@ struct twl__transport {
     bool producer_paused;
 };
 
-static inline twl_stream *twl__transport_stream(struct twl__transport *transport)
+static inline twl_stream *
+twl__transport_stream(struct twl__transport *transport)
 {
     return (twl_stream *)(void *)(transport + 1);
 }
@@ -43,8 +44,10 @@ void twl__transport_raised(lua_State *L, struct twl__transport *transport);
 void twl__transport_set_lost(lua_State *L);
 
 /* The protocol, or nil. [-0, +1]; and set it to what is at the top. [-1, +0] */
-void twl__transport_push_protocol(lua_State *L, struct twl__transport *transport);
-void twl__transport_set_protocol(lua_State *L, struct twl__transport *transport);
+void twl__transport_push_protocol(lua_State *L,
+                                  struct twl__transport *transport);
+void twl__transport_set_protocol(lua_State *L,
+                                 struct twl__transport *transport);
 
 /* Prepare the registry, once. [-0, +0] */
 void twl__transport_events_open(lua_State *L);

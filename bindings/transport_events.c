@@ -15,7 +15,8 @@ struct event {
     int reason;
 };
 
-void twl__transport_push_protocol(lua_State *L, struct twl__transport *transport)
+void twl__transport_push_protocol(lua_State *L,
+                                  struct twl__transport *transport)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
     lua_rawgeti(L, -1, transport->slot);
@@ -93,7 +94,7 @@ void twl__transport_raised(lua_State *L, struct twl__transport *transport)
         lua_pop(L, 1); /* no memory to keep the reason */
         twl_stream_abort(twl__transport_stream(transport), TWL_ECANCELED);
     }
-    twl__report(transport->context, L, "Unhandled Error");
+    twl__report(L, "Unhandled Error");
 }
 
 static void deliver(struct event *event, lua_CFunction body)
@@ -192,8 +193,8 @@ void twl__transport_push(lua_State *L, twl_context *context, int fd,
     memset(transport, 0, sizeof *transport);
     transport->context = context;
     twl__anchor(L, &context->transports, &transport->slot, -1);
-    twl_stream_init(twl__transport_stream(transport), context->reactor, fd, peer, &EVENTS,
-                    transport);
+    twl_stream_init(twl__transport_stream(transport), context->reactor, fd,
+                    peer, &EVENTS, transport);
 }
 
 void twl__transport_set_lost(lua_State *L)

@@ -76,7 +76,7 @@ static void report_early(lua_State *L, twl__deferreds *all, int index)
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, TWL__RESULT);
     self->told = true;
-    twl__report(all->context, L, lua_tostring(L, top + 1));
+    twl__report(L, lua_tostring(L, top + 1));
     lua_settop(L, top);
 }
 
@@ -166,7 +166,7 @@ void twl__unhandled_guard(twl__deferreds *all)
     self = lua_touserdata(L, all->base);
     self->told = true;
     twl__result_push(L, all->base);
-    twl__report(all->context, L, UNHANDLED);
+    twl__report(L, UNHANDLED);
 }
 
 /* ---- Leashes: tasks that are never resumed ------------------------------- */

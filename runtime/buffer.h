@@ -12,7 +12,7 @@ struct twl__segment {
     struct twl__segment *next;
     const char *bytes;
     size_t length, sent;
-    size_t size;            /* of the whole block; 0 capacity left for held ones */
+    size_t size; /* of the whole block; 0 capacity left for held ones */
     twl_release_fn release; /* NULL: copied */
     void *context, *token;
 };

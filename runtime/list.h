@@ -8,7 +8,7 @@
 #include "twistlua.h"
 
 #define TWL__CONTAINER(type, member, pointer)                                  \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void twl__list_init(struct twl__link *list)
 {

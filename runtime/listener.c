@@ -18,7 +18,8 @@ struct twl_listener {
     ev_io io;
     int batch;   /* accepts in one turn: it doubles until one comes too many */
     bool locked; /* it holds the lock of a UNIX socket */
-    bool *closed; /* set by a close inside on_io: the memory may be gone by then */
+    bool *
+        closed; /* set by a close inside on_io: the memory may be gone by then */
     struct twl__file file;
 };
 
@@ -122,8 +123,7 @@ static int obtain(const twl_listener_config *config, int *out)
 
     if (config->fd >= 0) return twl_fd_adopt(config->fd, true, out);
     if (!config->address || config->backlog < 1) return TWL_EINVAL;
-    if (config->lock && (rc = twl__lock_take(config->address)) < 0)
-        return rc;
+    if (config->lock && (rc = twl__lock_take(config->address)) < 0) return rc;
     rc = twl__socket_listen(config, out);
     if (rc < 0 && config->lock) twl__lock_release(config->address);
     return rc;

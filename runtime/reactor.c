@@ -16,8 +16,8 @@ static const struct backend {
     const char *name;
     unsigned flag;
 } BACKENDS[] = {
-    {"epoll", EVBACKEND_EPOLL},     {"kqueue", EVBACKEND_KQUEUE},
-    {"port", EVBACKEND_PORT},       {"poll", EVBACKEND_POLL},
+    {"epoll", EVBACKEND_EPOLL},   {"kqueue", EVBACKEND_KQUEUE},
+    {"port", EVBACKEND_PORT},     {"poll", EVBACKEND_POLL},
     {"select", EVBACKEND_SELECT},
 };
 

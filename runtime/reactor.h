@@ -23,11 +23,11 @@ struct twl__timers {
     uint32_t count, capacity;
     struct twl__slot *slots;
     uint32_t free_slot, slot_capacity;
-    uint64_t order;     /* number of the next start: equal times run in it */
-    double now;         /* of the pass that runs: what is due by then, */
-    uint64_t limit;     /* and was started before it */
-    ev_timer alarm;     /* rings when the first is due */
-    double alarm_due;   /* what it is set to */
+    uint64_t order;   /* number of the next start: equal times run in it */
+    double now;       /* of the pass that runs: what is due by then, */
+    uint64_t limit;   /* and was started before it */
+    ev_timer alarm;   /* rings when the first is due */
+    double alarm_due; /* what it is set to */
 };
 
 struct twl_reactor {
@@ -39,7 +39,8 @@ struct twl_reactor {
     void *alloc_context;
 
     ev_prepare before_wait;
-    ev_idle busy; /* active while jobs are waiting: the next wait must not block */
+    ev_idle
+        busy; /* active while jobs are waiting: the next wait must not block */
     struct twl__link jobs;
     struct twl__link running_jobs; /* those that run in the present turn */
 

@@ -316,7 +316,8 @@ bool twl_address_locked(const twl_address *address)
 {
     char path[LOCK_PATH];
 
-    return lock_path(address, path, sizeof path) == 0 && twl_lockfile_held(path);
+    return lock_path(address, path, sizeof path) == 0 &&
+           twl_lockfile_held(path);
 }
 
 void twl__socket_file(const twl_address *address, struct twl__file *out)
@@ -329,7 +330,8 @@ void twl__socket_file(const twl_address *address, struct twl__file *out)
     *out = (struct twl__file){status.st_dev, status.st_ino};
 }
 
-void twl__socket_unlink(const twl_address *address, const struct twl__file *file)
+void twl__socket_unlink(const twl_address *address,
+                        const struct twl__file *file)
 {
     struct twl__file now;
 

@@ -45,6 +45,7 @@ struct twl__file {
 };
 void twl__socket_file(const twl_address *address, struct twl__file *out);
 /* Remove that file, unless another has taken its place. */
-void twl__socket_unlink(const twl_address *address, const struct twl__file *file);
+void twl__socket_unlink(const twl_address *address,
+                        const struct twl__file *file);
 
 #endif

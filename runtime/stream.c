@@ -12,8 +12,9 @@
 #include "socket.h"
 
 enum {
-    VECTORS = 64,   /* segments in one system call */
-    READ_TURNS = 4, /* full buffers read before the next connection has its turn */
+    VECTORS = 64, /* segments in one system call */
+    READ_TURNS =
+        4, /* full buffers read before the next connection has its turn */
     DRAIN_TURNS = 16 /* refills by on_drain before the others have theirs */
 };
 
@@ -40,8 +41,8 @@ static bool wants_read(const twl_stream *stream)
 static void update_events(twl_stream *stream, bool blocked)
 {
     if (stream->state == TWL__CLOSED) return;
-    set_events(stream, (wants_read(stream) ? EV_READ : 0) |
-                           (blocked ? EV_WRITE : 0));
+    set_events(stream,
+               (wants_read(stream) ? EV_READ : 0) | (blocked ? EV_WRITE : 0));
 }
 
 static bool is_blocked(const twl_stream *stream)
@@ -276,8 +277,7 @@ void twl_stream_pause(twl_stream *stream)
 static bool accepts_output(const twl_stream *stream)
 {
     if (stream->state == TWL__CLOSED || stream->end_sent) return false;
-    return stream->held ||
-           (stream->state == TWL__OPEN && !stream->shutdown);
+    return stream->held || (stream->state == TWL__OPEN && !stream->shutdown);
 }
 
 static int output_added(twl_stream *stream, int rc)
@@ -289,8 +289,9 @@ static int output_added(twl_stream *stream, int rc)
 int twl_stream_write(twl_stream *stream, const char *bytes, size_t length)
 {
     if (!accepts_output(stream) || length == 0) return 0;
-    return output_added(stream, twl__buffer_copy(stream->reactor,
-                                                 &stream->output, bytes, length));
+    return output_added(
+        stream,
+        twl__buffer_copy(stream->reactor, &stream->output, bytes, length));
 }
 
 int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,

@@ -26,7 +26,7 @@ struct twl_stream {
     ev_io io;
     twl_job job; /* queued while there is something to send or to tell */
     union {
-        struct twl__buffer output;             /* until CLOSED */
+        struct twl__buffer output;              /* until CLOSED */
         unsigned char local[TWL__KEPT_ADDRESS]; /* in CLOSED */
     };
     int reason; /* of CLOSED */
@@ -34,14 +34,14 @@ struct twl_stream {
     uint8_t peer_length;  /* 0: too long, ask the kernel */
     uint8_t local_length; /* 0: too long, or not CLOSED yet */
     uint8_t state;
-    bool paused;        /* reads nothing, by request */
-    bool ended;         /* the peer sent its end */
-    bool shutdown;      /* our end was asked for */
-    bool end_sent;      /* and it is sent */
-    bool held;          /* close waits */
-    bool wants_drain;   /* on_drain is wanted */
-    bool drain_due;     /* the queue ran empty since on_drain */
-    bool dispatching;   /* inside on_io, which will flush by itself */
+    bool paused;      /* reads nothing, by request */
+    bool ended;       /* the peer sent its end */
+    bool shutdown;    /* our end was asked for */
+    bool end_sent;    /* and it is sent */
+    bool held;        /* close waits */
+    bool wants_drain; /* on_drain is wanted */
+    bool drain_due;   /* the queue ran empty since on_drain */
+    bool dispatching; /* inside on_io, which will flush by itself */
 };
 
 #endif

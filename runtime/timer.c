@@ -25,7 +25,8 @@ struct twl_timer {
 
 struct twl__due {
     double due;
-    uint32_t order; /* the low half of the slot's: it wraps, but only equal times need it */
+    uint32_t
+        order; /* the low half of the slot's: it wraps, but only equal times need it */
     uint32_t slot;
 };
 
@@ -63,7 +64,8 @@ static void sift_up(struct twl__timers *timers, uint32_t index,
 static uint32_t first_child(const struct twl__timers *timers, uint32_t index)
 {
     uint32_t child = index * ARITY + 1, best = child;
-    uint32_t end = child + ARITY < timers->count ? child + ARITY : timers->count;
+    uint32_t end =
+        child + ARITY < timers->count ? child + ARITY : timers->count;
 
     while (++child < end) {
         if (is_before(&timers->heap[child], &timers->heap[best])) best = child;
@@ -108,8 +110,8 @@ static void *doubled(twl_reactor *reactor, void *array, uint32_t *capacity,
 static int grow_heap(twl_reactor *reactor)
 {
     struct twl__timers *timers = &reactor->timers;
-    void *heap = doubled(reactor, timers->heap, &timers->capacity,
-                         sizeof *timers->heap);
+    void *heap =
+        doubled(reactor, timers->heap, &timers->capacity, sizeof *timers->heap);
 
     if (!heap) return TWL_ENOMEM;
     timers->heap = heap;
@@ -279,7 +281,8 @@ void twl__timers_arm(twl_reactor *reactor)
         ev_timer_stop(reactor->loop, &timers->alarm);
         return;
     }
-    if (ev_is_active(&timers->alarm) && timers->alarm_due == timers->heap[0].due)
+    if (ev_is_active(&timers->alarm) &&
+        timers->alarm_due == timers->heap[0].due)
         return;
     /* libev counts from the time that it looked last, which was before the callbacks. */
     ev_now_update(reactor->loop);

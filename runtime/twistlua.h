@@ -47,9 +47,11 @@ extern "C" {
 #define TWL_ETIMEDOUT (-ETIMEDOUT)
 #define TWL_ECANCELED (-ECANCELED)
 #define TWL_ECONNABORTED (-ECONNABORTED)
-#define TWL_EDEADLK (-EDEADLK) /* a Deferred's stage left that very Deferred behind */
-#define TWL_EEOF (-20001)    /* the peer, or loseConnection, ended the stream cleanly */
-#define TWL_ECLOSED (-20002) /* the object is closed */
+#define TWL_EDEADLK                                                            \
+    (-EDEADLK) /* a Deferred's stage left that very Deferred behind */
+#define TWL_EEOF                                                               \
+    (-20001) /* the peer, or loseConnection, ended the stream cleanly */
+#define TWL_ECLOSED (-20002)  /* the object is closed */
 #define TWL_EBACKEND (-20003) /* no such reactor backend here */
 
 /* One English sentence about [code], without a full stop. Static storage. */
@@ -70,18 +72,23 @@ typedef struct twl_reactor twl_reactor;
 struct ev_loop;
 
 typedef struct twl_reactor_config {
-    size_t size;         /* sizeof(twl_reactor_config): set by the initialiser */
-    const char *backend; /* "epoll", "poll", "select", ...; NULL: the best one */
+    size_t size; /* sizeof(twl_reactor_config): set by the initialiser */
+    const char
+        *backend; /* "epoll", "poll", "select", ...; NULL: the best one */
     struct ev_loop *loop; /* run on the host's loop; NULL: a loop of its own */
-    twl_alloc_fn alloc;  /* NULL: realloc and free */
+    twl_alloc_fn alloc;   /* NULL: realloc and free */
     void *alloc_context;
 } twl_reactor_config;
 
-#define TWL_REACTOR_CONFIG_INIT {sizeof(twl_reactor_config), NULL, NULL, NULL, NULL}
+#define TWL_REACTOR_CONFIG_INIT                                                \
+    {                                                                          \
+        sizeof(twl_reactor_config), NULL, NULL, NULL, NULL                     \
+    }
 
 /* Open a reactor. [config] may be NULL for the defaults. The caller owns [*out] and must
  * close it. Returns TWL_EBACKEND for a backend that is unknown or does not work here. */
-TWL_API int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out);
+TWL_API int twl_reactor_open(const twl_reactor_config *config,
+                             twl_reactor **out);
 
 /* Free [reactor]. Open streams and listeners lose their descriptors and are forgotten without
  * a further callback; timers and watches are stopped. NULL does nothing. Not from a callback:
@@ -273,7 +280,8 @@ TWL_API void twl_stream_pause(twl_stream *stream);
  * turn leaves together when the stream's callback returns, or before the reactor next waits.
  * Dropped without an error after twl_stream_close(), twl_stream_shutdown(), twl_stream_abort()
  * or the end. TWL_ENOMEM. */
-TWL_API int twl_stream_write(twl_stream *stream, const char *bytes, size_t length);
+TWL_API int twl_stream_write(twl_stream *stream, const char *bytes,
+                             size_t length);
 
 /* As above, sent from where the bytes lie, and released exactly once, at the latest before
  * on_closed, by release(context, token). On an error, and where the bytes are dropped, it is
@@ -334,15 +342,17 @@ typedef struct twl_listener twl_listener;
 typedef struct twl_listener_config {
     size_t size;                /* set by the initialiser */
     const twl_address *address; /* where to listen; NULL with [fd] */
-    int fd;                     /* adopt a duplicate of this bound socket; -1: none */
-    int backlog;                /* connections that the kernel keeps waiting; 50 */
-    bool reuse_port;            /* SO_REUSEPORT: several processes share the port */
-    int mode;                   /* permissions of a UNIX socket; -1: those of the umask */
-    bool lock;                  /* hold PATH.lock meanwhile; a socket left over is replaced */
+    int fd;          /* adopt a duplicate of this bound socket; -1: none */
+    int backlog;     /* connections that the kernel keeps waiting; 50 */
+    bool reuse_port; /* SO_REUSEPORT: several processes share the port */
+    int mode;        /* permissions of a UNIX socket; -1: those of the umask */
+    bool lock; /* hold PATH.lock meanwhile; a socket left over is replaced */
 } twl_listener_config;
 
 #define TWL_LISTENER_CONFIG_INIT                                               \
-    {sizeof(twl_listener_config), NULL, -1, 50, false, -1, false}
+    {                                                                          \
+        sizeof(twl_listener_config), NULL, -1, 50, false, -1, false            \
+    }
 
 typedef struct twl_listener_events {
     /* A connection; [fd] is the callee's, non-blocking and close-on-exec. */
@@ -383,7 +393,9 @@ typedef struct twl_connector_config {
 } twl_connector_config;
 
 #define TWL_CONNECTOR_CONFIG_INIT                                              \
-    {sizeof(twl_connector_config), NULL, NULL, 30.0}
+    {                                                                          \
+        sizeof(twl_connector_config), NULL, NULL, 30.0                         \
+    }
 
 /* The end of an attempt: [code] 0 and a connected [fd], which is the callee's; or a negative
  * code and -1. [binding] tells that the code is about the local address. */

@@ -21,9 +21,9 @@ int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
     post->fn = fn;
     post->context = context;
     post->next = atomic_load_explicit(&reactor->posts, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(
-        &reactor->posts, &post->next, post, memory_order_release,
-        memory_order_relaxed)) {
+    while (!atomic_compare_exchange_weak_explicit(&reactor->posts, &post->next,
+                                                  post, memory_order_release,
+                                                  memory_order_relaxed)) {
     }
     ev_async_send(reactor->loop, &reactor->wakeup);
     return 0;

@@ -137,6 +137,5 @@ void twl__watches_check(twl_reactor *reactor)
 
 void twl__watches_close(twl_reactor *reactor)
 {
-    while (!twl__list_empty(&reactor->watches))
-        stop(first_watch(reactor));
+    while (!twl__list_empty(&reactor->watches)) stop(first_watch(reactor));
 }

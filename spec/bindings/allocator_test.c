@@ -25,11 +25,13 @@ struct purse {
     bool counting; /* the modules are loaded: the session proper has begun */
     long requests;
     long first, last; /* the requests that are refused */
-    long famine;      /* how many in a row the children are refused; 0: no children */
+    long
+        famine; /* how many in a row the children are refused; 0: no children */
     long children, bad;
 };
 
-static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
+static void *allocate(void *context, void *block, size_t old_size,
+                      size_t new_size)
 {
     struct purse *purse = context;
     void *result;
@@ -54,7 +56,8 @@ static void *allocate(void *context, void *block, size_t old_size, size_t new_si
 static const char SCRIPT[] =
     "local log = require 'twistlua.log'\n"
     "log.publisher:beginLoggingTo {}\n"
-    "local defer, protocol = require 'twistlua.defer', require 'twistlua.protocol'\n"
+    "local defer, protocol = require 'twistlua.defer', require "
+    "'twistlua.protocol'\n"
     "require 'twistlua.reactor.network'\n"
     "count()\n"
     "local reactor = require 'twistlua.reactor'\n"
@@ -62,10 +65,12 @@ static const char SCRIPT[] =
     "  reactor:callLater(i * 0.002, function() reactor:crash() end)\n"
     "end\n"
     "local function add(a, b) return a + b end\n"
-    "local d = defer.Deferred():addCallback(add, 1):addCallback(add, 2):addBoth(tostring)\n"
+    "local d = defer.Deferred():addCallback(add, 1):addCallback(add, "
+    "2):addBoth(tostring)\n"
     "d:callback(1)\n"
     "local inner, outer = defer.Deferred(), defer.Deferred()\n"
-    "outer:addCallback(function() return inner end):addErrback(function() end)\n"
+    "outer:addCallback(function() return inner end):addErrback(function() "
+    "end)\n"
     "outer:callback(); inner:errback('bad')\n"
     "local waiting = defer.Deferred()\n"
     "local task = defer.inlineCallbacks(function(x)\n"
@@ -74,14 +79,17 @@ static const char SCRIPT[] =
     "end)(1)\n"
     "task:addErrback(function() end)\n"
     "waiting:callback(2)\n"
-    "defer.run(function() defer.await(defer.Deferred()) end):addErrback(function() end):cancel()\n"
-    "defer.DeferredList({ defer.succeed(1), defer.fail('x') }, { consumeErrors = true })\n"
+    "defer.run(function() defer.await(defer.Deferred()) "
+    "end):addErrback(function() end):cancel()\n"
+    "defer.DeferredList({ defer.succeed(1), defer.fail('x') }, { consumeErrors "
+    "= true })\n"
     "local Echo = protocol.Protocol:extend('Echo')\n"
     "function Echo:dataReceived(data) self.transport:write(data) end\n"
     "local factory = protocol.Factory.forProtocol(Echo)\n"
     "local port = reactor:listenTCP(0, factory, { interface = '127.0.0.1' })\n"
     "local Client = protocol.Protocol:extend('Client')\n"
-    "function Client:connectionMade() self.transport:write(('x'):rep(20000)) end\n"
+    "function Client:connectionMade() self.transport:write(('x'):rep(20000)) "
+    "end\n"
     "function Client:dataReceived(data) self.transport:loseConnection() end\n"
     "local cf = protocol.ClientFactory.forProtocol(Client)\n"
     "function cf:clientConnectionLost() reactor:stop() end\n"
