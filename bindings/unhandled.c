@@ -66,7 +66,7 @@ void twl__trace_describe(lua_State *L, int index, const char *text)
 /* ---- When debugging: at the end of the turn ------------------------------ */
 
 /* Report the failure of the Deferred at [index], which keeps it as its result. */
-static void report_early(lua_State *L, twl__deferreds *all, int index)
+static void report_early(lua_State *L, int index)
 {
     twl__lua_deferred *self = lua_touserdata(L, index);
     int top = lua_gettop(L);
@@ -82,7 +82,6 @@ static void report_early(lua_State *L, twl__deferreds *all, int index)
 
 static int report_left(lua_State *L)
 {
-    twl__deferreds *all = lua_touserdata(L, 1);
     lua_Integer count;
 
     lua_rawgetp(L, LUA_REGISTRYINDEX, &LEFT_KEY);
@@ -92,7 +91,7 @@ static int report_left(lua_State *L)
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, 2, i);
         if (((twl__lua_deferred *)lua_touserdata(L, 3))->guarded)
-            report_early(L, all, 3);
+            report_early(L, 3);
         lua_settop(L, 2);
     }
     return 0;
@@ -104,7 +103,7 @@ static void report_job(twl_job *job)
         (twl__deferreds *)(void *)((char *)job -
                                    offsetof(twl__deferreds, left));
 
-    twl__call(all->context, report_left, all, "Reporting unhandled errors");
+    twl__call(all->context, report_left, NULL, "Reporting unhandled errors");
 }
 
 static void note_left(lua_State *L, twl__deferreds *all, int index)
