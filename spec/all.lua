@@ -91,8 +91,8 @@ local function programs(preset)
 end
 
 local function specs(preset, reactor, paths, collector)
-  local command = ("env TWISTLUA_COLLECTOR=%s build/%s/twistlua --reactor=%s spec/runner.lua %s")
-    :format(collector or "default", preset, reactor, paths)
+  local command = ("env TWISTLUA_COLLECTOR=%s TWISTLUA_REACTOR=%s build/%s/twistlua spec/runner.lua %s")
+    :format(collector or "default", reactor, preset, paths)
   local name = collector and preset .. ", collector " .. collector or preset
   countedProgram(("specs on %s (%s)"):format(reactor, name), command)
 end
