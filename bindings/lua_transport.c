@@ -278,7 +278,7 @@ static void push_field(lua_State *L, struct twl__transport *transport,
 
     switch (field) {
     case CONNECTED: lua_pushboolean(L, open || closing); break;
-    case DISCONNECTING: lua_pushboolean(L, closing); break;
+    case DISCONNECTING: lua_pushboolean(L, !open); break;
     case DISCONNECTED: lua_pushboolean(L, !open && !closing); break;
     case PROTOCOL: twl__transport_push_protocol(L, transport); break;
     case PRODUCER: lua_getiuservalue(L, 1, VALUE_PRODUCER); break;

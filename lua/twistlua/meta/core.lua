@@ -32,7 +32,7 @@ function DelayedCall:active() end
 ---A connection, as its protocol sees it. Nothing is called back inside these methods but a producer.
 ---@class twistlua.Transport
 ---@field connected boolean it may still send: open, or closing
----@field disconnecting boolean loseConnection was called and output is still leaving
+---@field disconnecting boolean no more is received: loseConnection or abortConnection was called, or it is closed
 ---@field disconnected boolean the descriptor is closed
 ---@field protocol twistlua.Protocol|nil
 ---@field producer table|nil the registered producer

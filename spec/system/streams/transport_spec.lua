@@ -106,7 +106,7 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
         { transport.connected, transport.disconnecting, transport.disconnected })
       assert.matches("closing", tostring(transport))
       client:awaitLost()
-      assert.same({ false, false, true },
+      assert.same({ false, true, true },
         { transport.connected, transport.disconnecting, transport.disconnected })
       assert.matches("closed", tostring(transport))
       assert.equal(-1, transport:getHandle())
