@@ -77,6 +77,23 @@ describe("async", function()
     assert.is_nil(port:getHost())
   end)
 
+  it("fails a test that leaves connections, and names the lines of their port and connector", function()
+    local listened, connected
+    local text = outcome(function()
+      local made = defer.Deferred()
+      local Server = protocol.Protocol:extend("Server")
+      function Server:connectionMade() made:callback() end
+      listened = here() + 1
+      local port = reactor:listenTCP(0, protocol.Factory.forProtocol(Server), { interface = "127.0.0.1" })
+      connected = here() + 1
+      reactor:connectTCP("127.0.0.1", port:getHost().port, protocol.ClientFactory.forProtocol(protocol.Protocol))
+      defer.await(made)
+      port:stopListening()
+    end)
+    assert.matches("transport 0x%x+ %(open%)> made at [^\n]*async_spec.lua:" .. listened, text)
+    assert.matches("transport 0x%x+ %(open%)> made at [^\n]*async_spec.lua:" .. connected, text)
+  end)
+
   it("fails a test that leaves a task", function()
     local text = outcome(function()
       task.scope(function(scope)

@@ -45,7 +45,8 @@ local function flushLoggedErrors(...)
   return flushed
 end
 
--- Where a test made what it may leave behind: object → "file:line".
+-- Where a test made what it may leave behind: object → "file:line"; and for its connections the factory that
+-- it gave to a port or connector.
 local made = setmetatable({}, { __mode = "k" })
 
 -- The nearest caller that is not of ours.
@@ -68,7 +69,12 @@ local function noteLines()
       local ok, object = pcall(make, ...)
       -- A text is blamed on the caller's line, where it would be without this function.
       if not ok then error(object, type(object) == "string" and 2 or 0) end
-      made[object] = callersLine()
+      local line = callersLine()
+      made[object] = line
+      for i = 1, select("#", ...) do
+        local argument = select(i, ...)
+        if type(argument) == "table" and argument.buildProtocol then made[argument] = line end
+      end
       return object
     end)
   end
@@ -106,12 +112,17 @@ local function settle()
   reactor:iterate(0)
 end
 
+local function lineOf(object)
+  local protocol = type(object) == "userdata" and object.protocol
+  return made[object] or protocol and protocol.factory and made[protocol.factory]
+end
+
 -- What is left open is named, and then closed: the next test begins with nothing.
 local function takeLeftovers()
   settle()
   local names = {}
   for _, leftover in ipairs(open()) do
-    local line = made[leftover[1]]
+    local line = lineOf(leftover[1])
     names[#names + 1] = tostring(leftover[1]) .. (line and " made at " .. line or "")
     pcall(leftover[2], leftover[1])
   end
