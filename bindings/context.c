@@ -115,7 +115,7 @@ static twl_context *context_new(lua_State *L)
 
     memset(context, 0, sizeof *context);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    context->main = context->L = lua_tothread(L, -1);
+    context->L = lua_tothread(L, -1);
     lua_pop(L, 1);
     context->reports.run = report_job;
     lua_createtable(L, 0, 2);

@@ -26,9 +26,7 @@ struct twl__class {
 };
 
 typedef struct twl_context {
-    lua_State *main;
-    lua_State
-        *L; /* callbacks run on it: what entered reactor:run(), else main */
+    lua_State *L;         /* callbacks run on it: what entered run(), or main */
     twl_reactor *reactor; /* NULL until it is first needed */
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
