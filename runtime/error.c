@@ -12,6 +12,12 @@ static const struct own_error {
     {TWL_EEOF, "EOF", "Connection was closed cleanly"},
     {TWL_ECLOSED, "ECLOSED", "Object is closed"},
     {TWL_EBACKEND, "EBACKEND", "No such reactor backend here"},
+    {TWL_ETLSCONFIG, "ETLSCONFIG",
+     "A certificate, key or other TLS setting is of no use"},
+    {TWL_ENOHOSTNAME, "ENOHOSTNAME",
+     "No host name that the certificate could be checked against"},
+    {TWL_ENOCERTIFICATE, "ENOCERTIFICATE",
+     "A TLS server needs a certificate"},
 };
 
 static const struct own_error *find_own(int code)

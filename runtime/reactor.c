@@ -23,8 +23,8 @@ static const struct backend {
 
 enum { BACKEND_COUNT = sizeof BACKENDS / sizeof BACKENDS[0] };
 
-static void *default_alloc(void *context, void *block, size_t old_size,
-                           size_t new_size)
+void *twl__default_alloc(void *context, void *block, size_t old_size,
+                         size_t new_size)
 {
     (void)context;
     (void)old_size;
@@ -168,7 +168,7 @@ int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
     int rc;
 
     if (!config) config = &defaults;
-    twl_alloc_fn alloc = config->alloc ? config->alloc : default_alloc;
+    twl_alloc_fn alloc = config->alloc ? config->alloc : twl__default_alloc;
     reactor = alloc(config->alloc_context, NULL, 0, sizeof *reactor);
     if (!reactor) return TWL_ENOMEM;
     memset(reactor, 0, sizeof *reactor);

@@ -58,6 +58,9 @@ struct twl_reactor {
     int reserve_fd; /* given up for a moment to refuse connections on EMFILE */
 };
 
+/* realloc and free, for who brought no allocator. */
+void *twl__default_alloc(void *context, void *block, size_t old_size,
+                         size_t new_size);
 void *twl__alloc(twl_reactor *reactor, size_t size);
 void *twl__realloc(twl_reactor *reactor, void *block, size_t old_size,
                    size_t new_size);

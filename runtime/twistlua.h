@@ -53,6 +53,11 @@ extern "C" {
     (-20001) /* the peer, or loseConnection, ended the stream cleanly */
 #define TWL_ECLOSED (-20002)  /* the object is closed */
 #define TWL_EBACKEND (-20003) /* no such reactor backend here */
+#define TWL_ETLSCONFIG                                                         \
+    (-20010) /* a certificate, key or other TLS setting is of no use */
+#define TWL_ENOHOSTNAME                                                        \
+    (-20011) /* no name that the certificate could be checked against */
+#define TWL_ENOCERTIFICATE (-20012) /* a TLS server without a certificate */
 
 /* One English sentence about [code], without a full stop. Static storage. */
 TWL_API const char *twl_error_message(int code);
@@ -415,6 +420,81 @@ TWL_API int twl_connector_start(twl_connector *connector,
 /* End an attempt; its function is not called any more. */
 TWL_API void twl_connector_cancel(twl_connector *connector);
 TWL_API bool twl_connector_active(const twl_connector *connector);
+
+/* ---- TLS: what connections are secured with ---------------------------------------------- */
+
+/* Certificates, keys, trust and limits, for any number of connections of both roles. It is
+ * counted: the one who makes it has one reference, and each connection another. Its memory is
+ * not of the host's making, and OpenSSL's part comes from malloc. */
+typedef struct twl_tls_context twl_tls_context;
+
+/* PEM text, in memory or in a file that is read at once; without both there is none. */
+typedef struct twl_pem {
+    const char *bytes;
+    size_t length;
+    const char *file;
+} twl_pem;
+
+enum twl_tls_version {
+    TWL_TLS_DEFAULT,
+    TWL_TLS_1_0,
+    TWL_TLS_1_1,
+    TWL_TLS_1_2,
+    TWL_TLS_1_3
+};
+
+/* What a server does about certificates of its clients. */
+enum twl_tls_clients {
+    TWL_TLS_NOT_ASKED,
+    TWL_TLS_OPTIONAL, /* none will do, a bad one will not */
+    TWL_TLS_REQUIRED
+};
+
+typedef struct twl_tls_config {
+    size_t size;         /* set by the initialiser */
+    twl_pem certificate; /* ours, then what leads from it to a root */
+    twl_pem key;         /* its private key; none: it is with the certificate */
+    const char *passphrase; /* of an encrypted key; NULL: none */
+    twl_pem extra_chain;    /* more of what leads to a root */
+    twl_pem trust;          /* certificates that are trusted */
+    const char *trust_directory; /* of files *.pem and *.crt with such ones */
+    bool trust_system;           /* those of the system, too; true */
+    enum twl_tls_clients clients;
+    enum twl_tls_version minimum, maximum; /* default: 1.2, and the highest */
+    bool insecurely_old; /* lets [minimum] be below 1.2, with ciphers for it */
+    const char *ciphers; /* OpenSSL's list for TLS 1.2; NULL: those of */
+    const char *suites;  /* Mozilla's intermediate; for TLS 1.3 likewise */
+    twl_pem dh_parameters; /* none: chosen by the strength of the key */
+    const char *const *protocols; /* ALPN, best first, NULL after the last */
+    /* A client accepts whatever certificate: it may talk to anybody. */
+    bool insecurely_skip_verification;
+    /* A client accepts a trusted certificate of whatever host. */
+    bool insecurely_skip_hostname;
+    double session_lifetime; /* seconds that a session can be resumed; a day */
+    twl_alloc_fn alloc;      /* NULL: realloc and free */
+    void *alloc_context;
+} twl_tls_config;
+
+#define TWL_TLS_CONFIG_INIT                                                    \
+    {                                                                          \
+        .size = sizeof(twl_tls_config), .trust_system = true,                  \
+        .session_lifetime = 86400.                                             \
+    }
+
+/* Make a context of [config]. On failure the code is TWL_ETLSCONFIG, or what the system said of
+ * a file, and the [size] bytes at [error] hold a sentence that says which file, and what is
+ * wrong with it. */
+TWL_API int twl_tls_context_open(const twl_tls_config *config, char *error,
+                                 size_t size, twl_tls_context **out);
+
+/* Make all anew of [config], for the connections to come; those that are there keep what they
+ * have. The allocator stays. On failure nothing has changed. */
+TWL_API int twl_tls_context_reload(twl_tls_context *context,
+                                   const twl_tls_config *config, char *error,
+                                   size_t size);
+
+TWL_API twl_tls_context *twl_tls_context_retain(twl_tls_context *context);
+TWL_API void twl_tls_context_release(twl_tls_context *context);
 
 /* ---- Descriptors ---------------------------------------------------------------------- */
 
