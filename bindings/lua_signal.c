@@ -10,14 +10,27 @@ struct taken {
     int slot;
 };
 
+/* Without those that tell of a fault of the process: to go on after one runs into it again. */
 static const struct {
     const char *name;
     int number;
 } NAMES[] = {
-    {"SIGHUP", SIGHUP},     {"SIGINT", SIGINT},   {"SIGTERM", SIGTERM},
-    {"SIGQUIT", SIGQUIT},   {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2},
-    {"SIGCHLD", SIGCHLD},   {"SIGALRM", SIGALRM}, {"SIGPIPE", SIGPIPE},
-    {"SIGWINCH", SIGWINCH}, {"SIGCONT", SIGCONT}, {"SIGTSTP", SIGTSTP},
+    {"SIGHUP", SIGHUP},     {"SIGINT", SIGINT},       {"SIGTERM", SIGTERM},
+    {"SIGQUIT", SIGQUIT},   {"SIGUSR1", SIGUSR1},     {"SIGUSR2", SIGUSR2},
+    {"SIGCHLD", SIGCHLD},   {"SIGALRM", SIGALRM},     {"SIGPIPE", SIGPIPE},
+    {"SIGCONT", SIGCONT},   {"SIGTSTP", SIGTSTP},     {"SIGTTIN", SIGTTIN},
+    {"SIGTTOU", SIGTTOU},   {"SIGURG", SIGURG},       {"SIGXCPU", SIGXCPU},
+    {"SIGXFSZ", SIGXFSZ},   {"SIGVTALRM", SIGVTALRM}, {"SIGPROF", SIGPROF},
+    {"SIGWINCH", SIGWINCH}, {"SIGKILL", SIGKILL},     {"SIGSTOP", SIGSTOP},
+#ifdef SIGPWR
+    {"SIGPWR", SIGPWR},
+#endif
+#ifdef SIGIO
+    {"SIGIO", SIGIO},
+#endif
+#ifdef SIGINFO
+    {"SIGINFO", SIGINFO},
+#endif
 };
 
 static int check_signal(lua_State *L, int index)

@@ -29,7 +29,8 @@ function Reactor:init()
   self._events = {}              -- name → events.Event
   self._readiness = Readiness(self)
   self._resolver = resolver.hosts
-  self._signals = {}
+  self._signals = {}             -- name → what the core took, of those that stop the reactor
+  self._stopsOn = {}             -- name → true for those that do so in this run
 end
 
 -- ---- Running and stopping -------------------------------------------------------------
@@ -52,6 +53,7 @@ function Reactor:run(given)
   self:_event("startup"):discard(during)   -- still there if the loop ended before the startup did
   self.running = false
   self:_dropSignals()
+  if self._startedBefore and self._signalHandles then self:_cancelSignals() end
 end
 
 ---Stop the reactor: the present turn is finished, then the three phases of `shutdown` run, then
@@ -94,19 +96,23 @@ function Reactor:_shutDown()
   end)
 end
 
--- The first SIGINT stops cleanly and gives the signal back, so that a second one ends the process.
+-- The first SIGINT stops cleanly and gives the signal back, so that a second one ends the process. One that the
+-- script has taken, or that is ignored, is left alone.
 function Reactor:_takeSignals()
-  for _, name in ipairs { "SIGINT", "SIGTERM" } do
-    if core.signal.isDefault(name) then
-      self._signals[name] = core.signal.take(name, function()
-        self:_dropSignals()
-        if not self._stopped then self:stop() end
-      end)
-    end
-  end
+  self._stopsOn = { SIGINT = true, SIGTERM = true }
+  for name in pairs(self._stopsOn) do self:_takeSignal(name) end
+end
+
+function Reactor:_takeSignal(name)
+  if not self._stopsOn[name] or not core.signal.isDefault(name) then return end
+  self._signals[name] = core.signal.take(name, function()
+    self:_dropSignals()
+    if not self._stopped then self:stop() end
+  end)
 end
 
 function Reactor:_dropSignals()
+  self._stopsOn = {}
   for name, signal in pairs(self._signals) do
     signal:drop()
     self._signals[name] = nil
@@ -365,6 +371,22 @@ end
 function Reactor:_runIfNeeded()
   local startup = self._events.startup
   if not self._ran and (self:isBusy() or startup and startup:isWaiting()) then self:run() end
+end
+
+-- What most programs do without: the methods of an area stand in a module, which its first call loads.
+local AREAS = {
+  ["twistlua.reactor.signals"] = { "onSignal" },
+}
+
+local function loadLater(module, name)
+  return function(...)
+    for loaded, method in pairs(require(module)) do Reactor[loaded] = method end
+    return Reactor[name](...)
+  end
+end
+
+for module, names in pairs(AREAS) do
+  for _, name in ipairs(names) do Reactor[name] = loadLater(module, name) end
 end
 
 local reactor = Reactor()

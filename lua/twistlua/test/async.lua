@@ -63,7 +63,7 @@ end
 -- While a test runs, the reactor's methods that make something note the line.
 local function noteLines()
   for _, name in ipairs { "callLater", "listenTCP", "listenUNIX", "connectTCP", "connectUNIX", "adoptStreamPort",
-                          "adoptStreamConnection" } do
+                          "adoptStreamConnection", "onSignal" } do
     local make = reactor[name]
     rawset(reactor, name, function(...)
       local ok, object = pcall(make, ...)
@@ -94,6 +94,7 @@ local function open()
   for connector in pairs(network.connecting) do left[#left + 1] = { connector, connector.stopConnecting } end
   for _, transport in ipairs(core.transport.live()) do left[#left + 1] = { transport, transport.abortConnection } end
   for _, call in ipairs(reactor:getDelayedCalls()) do left[#left + 1] = { call, call.cancel } end
+  for handle in pairs(reactor._signalHandles or {}) do left[#left + 1] = { handle, handle.cancel } end
   for _, running in ipairs(task.all()) do left[#left + 1] = { running, running.cancel } end
   for _, reader in ipairs(reactor:getReaders()) do
     left[#left + 1] = { reader, function() reactor:removeReader(reader) end }
