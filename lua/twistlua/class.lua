@@ -39,7 +39,7 @@ end
 ---@param class table
 ---@return boolean
 function Object:is(class)
-  local candidate = rawget(self, "__index") == self and self or getmetatable(self)
+  local candidate = getmetatable(self) == Class and self or getmetatable(self)
   while candidate do
     if candidate == class then return true end
     candidate = candidate.super
