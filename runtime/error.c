@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* strerrordesc_np, strerrorname_np */
 #include <string.h>
 
+#include "http1.h"
 #include "twistlua.h"
 
 static const struct own_error {
@@ -31,7 +32,7 @@ static const struct own_error *find_own(int code)
 const char *twl_error_message(int code)
 {
     const struct own_error *own = find_own(code);
-    const char *message = own ? own->message : NULL;
+    const char *message = own ? own->message : twl__http1_error_message(code);
 #ifdef __GLIBC__
     if (!message) message = strerrordesc_np(-code);
 #else
@@ -43,7 +44,7 @@ const char *twl_error_message(int code)
 const char *twl_error_name(int code)
 {
     const struct own_error *own = find_own(code);
-    const char *name = own ? own->name : NULL;
+    const char *name = own ? own->name : twl__http1_error_name(code);
 #ifdef __GLIBC__
     if (!name) name = strerrorname_np(-code);
 #endif

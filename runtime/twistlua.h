@@ -39,7 +39,8 @@ extern "C" {
 
 /* ---- Error codes -------------------------------------------------------------------- */
 
-/* A code is the negation of a POSIX errno value, or one of ours, which lie below -20000. */
+/* A code is the negation of a POSIX errno value, or one of ours, which lie below -20000; those
+ * of the HTTP/1 parser stand with it. */
 #define TWL_EINVAL (-EINVAL)
 #define TWL_ENOMEM (-ENOMEM)
 #define TWL_EBUSY (-EBUSY)
@@ -539,6 +540,297 @@ TWL_API bool twl_lockfile_held(const char *path);
 
 /* Give it back. TWL_EINVAL if this process does not hold it. */
 TWL_API int twl_lockfile_release(const char *path);
+
+/* ---- HTTP/1: messages --------------------------------------------------------------------- */
+
+/* Pure functions that read HTTP/1.0 and HTTP/1.1 messages to the letter of RFC 9112: bytes in;
+ * consumed, need more, or bad out. They do no I/O, allocate nothing, copy nothing and keep no
+ * pointers: what they find are slices of the caller's buffer. */
+
+/* What is wrong with a message. twl_http1_status() tells what a server should answer. */
+enum twl_http1_error {
+    TWL_EHTTP_LINE = -20101,          /* malformed start-line */
+    TWL_EHTTP_METHOD = -20102,        /* a method that is no token */
+    TWL_EHTTP_TARGET = -20103,        /* a byte that no target may have */
+    TWL_EHTTP_FORM = -20104,          /* a target that its method cannot have */
+    TWL_EHTTP_VERSION = -20105,       /* no HTTP-version */
+    TWL_EHTTP_MAJOR = -20106,         /* a version other than 1.x */
+    TWL_EHTTP_CODE = -20107,          /* a status code below 100, or none */
+    TWL_EHTTP_LINE_SIZE = -20108,     /* start-line over limits.line */
+    TWL_EHTTP_HEAD_SIZE = -20109,     /* head over limits.head */
+    TWL_EHTTP_FIELDS = -20110,        /* more fields than there is room for */
+    TWL_EHTTP_BARE_CR = -20111,       /* a CR that no LF follows */
+    TWL_EHTTP_BARE_LF = -20112,       /* an LF that no CR precedes */
+    TWL_EHTTP_FOLD = -20113,          /* a space begins the line: obs-fold */
+    TWL_EHTTP_NAME = -20114,          /* a field name that is no token */
+    TWL_EHTTP_NO_NAME = -20115,       /* an empty field name */
+    TWL_EHTTP_NO_COLON = -20116,      /* a field line without a colon */
+    TWL_EHTTP_SPACE = -20117,         /* a space between name and colon */
+    TWL_EHTTP_VALUE = -20118,         /* a control byte in value or reason */
+    TWL_EHTTP_LENGTH = -20119,        /* Content-Length is no number */
+    TWL_EHTTP_LENGTH_SIZE = -20120,   /* ... is 2^63 or more */
+    TWL_EHTTP_LENGTH_TWICE = -20121,  /* ... is there twice */
+    TWL_EHTTP_LENGTH_CODING = -20122, /* ... and Transfer-Encoding */
+    TWL_EHTTP_CODING = -20123,        /* chunked is not last, or twice */
+    TWL_EHTTP_CODING_UNKNOWN = -20124, /* one that is not chunked */
+    TWL_EHTTP_CODING_VERSION = -20125, /* a coding in HTTP/1.0 */
+    TWL_EHTTP_NO_HOST = -20126,        /* HTTP/1.1 without Host */
+    TWL_EHTTP_HOST_TWICE = -20127,     /* several Host */
+    TWL_EHTTP_HOST = -20128,           /* Host that is no host and port */
+    TWL_EHTTP_TUNNEL = -20129,         /* CONNECT with a body */
+    TWL_EHTTP_BODY_SIZE = -20130,      /* body over limits.body */
+    TWL_EHTTP_CHUNK = -20131,          /* chunk size that is no number */
+    TWL_EHTTP_CHUNK_SIZE = -20132,     /* ... of more than 15 digits */
+    TWL_EHTTP_CHUNK_END = -20133,      /* no CRLF behind a chunk's data */
+    TWL_EHTTP_EXTENSION = -20134,      /* a control byte in an extension */
+    TWL_EHTTP_EXTENSION_SIZE = -20135, /* over limits.extension */
+    TWL_EHTTP_TRAILER_SIZE = -20136    /* over limits.trailers */
+};
+
+/* The status that a server should answer a request with that had the error [code]: 400, 413,
+ * 414, 431, 501 or 505; 400 for a code that is not one of the above. */
+TWL_API int twl_http1_status(int code);
+
+/* The standard reason phrase of [status], "" for one that has none. Static storage. */
+TWL_API const char *twl_http1_reason(int status);
+
+enum twl_method {
+    TWL_METHOD_OTHER, /* see twl_http1_head.method */
+    TWL_METHOD_GET,
+    TWL_METHOD_HEAD,
+    TWL_METHOD_POST,
+    TWL_METHOD_PUT,
+    TWL_METHOD_DELETE,
+    TWL_METHOD_CONNECT,
+    TWL_METHOD_OPTIONS,
+    TWL_METHOD_TRACE,
+    TWL_METHOD_PATCH
+};
+
+/* Field names that are recognised. */
+enum twl_field {
+    TWL_FIELD_OTHER,
+    TWL_FIELD_HOST,
+    TWL_FIELD_CONTENT_LENGTH,
+    TWL_FIELD_TRANSFER_ENCODING,
+    TWL_FIELD_CONNECTION,
+    TWL_FIELD_EXPECT,
+    TWL_FIELD_UPGRADE,
+    TWL_FIELD_TRAILER,
+    TWL_FIELD_TE,
+    TWL_FIELD_ACCEPT,
+    TWL_FIELD_ACCEPT_CHARSET,
+    TWL_FIELD_ACCEPT_ENCODING,
+    TWL_FIELD_ACCEPT_LANGUAGE,
+    TWL_FIELD_ACCEPT_RANGES,
+    TWL_FIELD_AGE,
+    TWL_FIELD_ALLOW,
+    TWL_FIELD_ALT_SVC,
+    TWL_FIELD_AUTHORIZATION,
+    TWL_FIELD_CACHE_CONTROL,
+    TWL_FIELD_CONTENT_DISPOSITION,
+    TWL_FIELD_CONTENT_ENCODING,
+    TWL_FIELD_CONTENT_LANGUAGE,
+    TWL_FIELD_CONTENT_LOCATION,
+    TWL_FIELD_CONTENT_RANGE,
+    TWL_FIELD_CONTENT_TYPE,
+    TWL_FIELD_COOKIE,
+    TWL_FIELD_DATE,
+    TWL_FIELD_ETAG,
+    TWL_FIELD_EXPIRES,
+    TWL_FIELD_FORWARDED,
+    TWL_FIELD_IF_MATCH,
+    TWL_FIELD_IF_MODIFIED_SINCE,
+    TWL_FIELD_IF_NONE_MATCH,
+    TWL_FIELD_IF_RANGE,
+    TWL_FIELD_IF_UNMODIFIED_SINCE,
+    TWL_FIELD_KEEP_ALIVE,
+    TWL_FIELD_LAST_MODIFIED,
+    TWL_FIELD_LINK,
+    TWL_FIELD_LOCATION,
+    TWL_FIELD_MAX_FORWARDS,
+    TWL_FIELD_ORIGIN,
+    TWL_FIELD_PRAGMA,
+    TWL_FIELD_PROXY_AUTHENTICATE,
+    TWL_FIELD_PROXY_AUTHORIZATION,
+    TWL_FIELD_PROXY_CONNECTION,
+    TWL_FIELD_RANGE,
+    TWL_FIELD_REFERER,
+    TWL_FIELD_RETRY_AFTER,
+    TWL_FIELD_SEC_WEBSOCKET_ACCEPT,
+    TWL_FIELD_SEC_WEBSOCKET_EXTENSIONS,
+    TWL_FIELD_SEC_WEBSOCKET_KEY,
+    TWL_FIELD_SEC_WEBSOCKET_PROTOCOL,
+    TWL_FIELD_SEC_WEBSOCKET_VERSION,
+    TWL_FIELD_SERVER,
+    TWL_FIELD_SET_COOKIE,
+    TWL_FIELD_STRICT_TRANSPORT_SECURITY,
+    TWL_FIELD_USER_AGENT,
+    TWL_FIELD_VARY,
+    TWL_FIELD_VIA,
+    TWL_FIELD_WWW_AUTHENTICATE,
+    TWL_FIELD_X_FORWARDED_FOR,
+    TWL_FIELD_X_FORWARDED_HOST,
+    TWL_FIELD_X_FORWARDED_PROTO,
+    TWL_FIELD_COUNT
+};
+
+/* "GET", "Content-Length"; NULL for a number that has no name. Static storage. */
+TWL_API const char *twl_http1_method_name(int method);
+TWL_API const char *twl_http1_field_name(int field);
+
+/* The number of a method (its case matters) and of a field name (its case does not). */
+TWL_API int twl_http1_method(const char *bytes, size_t length);
+TWL_API int twl_http1_field(const char *bytes, size_t length);
+
+/* Whether the bytes may stand in a message as they are: a method or field name, a field value
+ * (or reason phrase), a request target, and the value of Host. Whoever writes what others
+ * supply asks first. */
+TWL_API bool twl_http1_is_token(const char *bytes, size_t length);
+TWL_API bool twl_http1_is_value(const char *bytes, size_t length);
+TWL_API bool twl_http1_is_target(const char *bytes, size_t length);
+TWL_API bool twl_http1_is_host(const char *bytes, size_t length);
+
+typedef struct twl_http1_limits {
+    size_t size;       /* set by the initialiser */
+    uint32_t line;     /* bytes of the start-line: 8 KiB */
+    uint32_t head;     /* bytes of the head, start-line included: 32 KiB */
+    uint32_t trailers; /* bytes of the trailer section: 8 KiB */
+    /* Bytes of chunk extensions, of which as many as there are of data do not count: 4 KiB. */
+    uint32_t extension;
+    uint64_t body; /* bytes of the body: no limit */
+} twl_http1_limits;
+
+#define TWL_HTTP1_LIMITS_INIT                                                  \
+    {                                                                          \
+        sizeof(twl_http1_limits), 8192, 32768, 8192, 4096, UINT64_MAX          \
+    }
+
+/* Where in the buffer something is. */
+typedef struct twl_slice {
+    uint32_t at, length;
+} twl_slice;
+
+typedef struct twl_http1_line {
+    uint32_t name, value; /* where they are in the buffer; no spaces around */
+    uint32_t value_length;
+    uint16_t name_length;
+    uint8_t field;  /* enum twl_field */
+    bool forbidden; /* in a trailer section: to be ignored, RFC 9110 6.5.1 */
+} twl_http1_line;
+
+enum twl_target {
+    TWL_TARGET_ORIGIN,
+    TWL_TARGET_ABSOLUTE,
+    TWL_TARGET_AUTHORITY,
+    TWL_TARGET_ASTERISK
+};
+
+enum twl_body {
+    TWL_BODY_NONE,
+    TWL_BODY_LENGTH,  /* content_length bytes, at least one */
+    TWL_BODY_CHUNKED, /* see twl_http1_chunks */
+    TWL_BODY_REST     /* of a response: until the connection is closed */
+};
+
+/* The head of a message; what it says once the parse has returned its length. */
+typedef struct twl_http1_head {
+    twl_http1_line *lines; /* the caller's array: the fields in their order */
+    uint32_t capacity;     /* its length */
+    uint32_t count;        /* how many there are */
+    twl_slice method;      /* of a request */
+    twl_slice target;      /* of a request */
+    /* Of a request: the host and port that it is for, from the target if that has them, else
+     * from Host (RFC 9112 3.3). May be empty. */
+    twl_slice authority;
+    twl_slice reason; /* of a response */
+    uint64_t present; /* bit n: there is a field of the number n */
+    /* -1 when there is none, or an invalid one in a response that has no body anyway. */
+    int64_t content_length;
+    uint16_t status;       /* of a response */
+    uint8_t method_number; /* enum twl_method */
+    uint8_t target_form;   /* enum twl_target */
+    uint8_t minor;         /* HTTP/1.minor, as sent */
+    uint8_t body;          /* enum twl_body, RFC 9112 6.3 */
+    bool keep_alive;       /* the connection goes on: RFC 9112 9.3 */
+    /* A request asks for another protocol, or for a tunnel. A response says that what follows
+     * its head belongs to that. */
+    bool upgrade;
+    bool expect_continue; /* waits for 100 before it sends its body */
+    /* What is below is the parser's. */
+    bool started;
+    uint8_t blanks;
+    uint32_t next, scanned;
+} twl_http1_head;
+
+/* Make [head] ready for a message; it will have room for [capacity] fields in [lines]. */
+TWL_API void twl_http1_head_init(twl_http1_head *head, twl_http1_line *lines,
+                                 uint32_t capacity);
+
+/* Parse the head of a request, or response, that begins at [buffer], of which [length] bytes
+ * are there. Returns the length of the head when it is complete, 0 if more bytes are needed, or
+ * a negative code, after which the connection is of no use.
+ *
+ * When more bytes have come, call again with the same [head]: the bytes from [buffer] on must be
+ * the same, though the buffer may have moved. The parse goes on where it stopped, so bytes that
+ * come one by one cost no more than all at once. An error in a line is reported at the latest
+ * when the line is complete.
+ *
+ * [limits] NULL means the defaults. [method] is that of the request, an enum twl_method, which
+ * decides whether there is a body. */
+TWL_API int twl_http1_parse_request(const char *buffer, size_t length,
+                                    const twl_http1_limits *limits,
+                                    twl_http1_head *head);
+TWL_API int twl_http1_parse_response(const char *buffer, size_t length,
+                                     int method, const twl_http1_limits *limits,
+                                     twl_http1_head *head);
+
+/* Likewise for what follows the last chunk: trailer fields, if any, and an empty line. */
+TWL_API int twl_http1_parse_trailers(const char *buffer, size_t length,
+                                     const twl_http1_limits *limits,
+                                     twl_http1_head *head);
+
+/* The first line of the number [field] from index [from] on; NULL if there is none. */
+TWL_API const twl_http1_line *twl_http1_find(const twl_http1_head *head,
+                                             int field, uint32_t from);
+
+/* Whether the comma-separated list in [bytes] has the element [word], which is in lower case. */
+TWL_API bool twl_http1_has_word(const char *bytes, size_t length,
+                                const char *word);
+
+/* ---- HTTP/1: the chunked coding ------------------------------------------------------------- */
+
+enum twl_chunk {
+    TWL_CHUNK_MORE, /* all bytes are consumed, and more are needed */
+    TWL_CHUNK_DATA, /* a slice of the body */
+    TWL_CHUNK_LAST  /* twl_http1_parse_trailers() takes what follows */
+};
+
+/* A body on its way: begin with zeros. */
+typedef struct twl_http1_chunks {
+    uint64_t total; /* of the body so far, the present chunk included */
+    uint64_t left;  /* of the present chunk */
+    uint64_t excess;
+    uint8_t state, digits;
+} twl_http1_chunks;
+
+/* Take the next piece from [bytes]. Returns an enum twl_chunk or a negative code. [*used] is how
+ * many bytes were consumed; with TWL_CHUNK_DATA, the last [*data] of them are a slice of the
+ * body. Call it until it returns something else than TWL_CHUNK_DATA. */
+TWL_API int twl_http1_chunks_next(twl_http1_chunks *chunks, const char *bytes,
+                                  size_t length, const twl_http1_limits *limits,
+                                  size_t *used, size_t *data);
+
+/* The most that twl_http1_chunk_head() writes. */
+#define TWL_CHUNK_HEAD 18
+
+/* What ends the data of each chunk, and the body after the last one when no trailers follow. */
+#define TWL_CHUNK_END "\r\n"
+#define TWL_CHUNK_FINAL "0\r\n\r\n"
+
+/* Write what precedes a chunk of [size] bytes. Returns its length, without a NUL; 0 for a [size]
+ * of 0, which would end the body. */
+TWL_API size_t twl_http1_chunk_head(char out[TWL_CHUNK_HEAD], uint64_t size);
 
 /* ---- Deferreds: values ------------------------------------------------------------------ */
 
