@@ -7,8 +7,6 @@
 static const char ADDRESS_KEY, HELD_KEY;
 
 enum {
-    HIGH_WATER =
-        64 * 1024, /* pending bytes at which a push producer is paused */
     HELD_SIZE =
         8 * 1024 /* strings from this length on are sent from where they lie */
 };
@@ -67,21 +65,6 @@ static void call_producer_method(lua_State *L, const char *method)
     lua_call(L, 1, 0);
 }
 
-static void pause_producer(lua_State *L, struct twl__transport *transport)
-{
-    if (!transport->has_producer || !transport->streaming ||
-        transport->producer_paused ||
-        twl_stream_pending(twl__transport_stream(transport)) <= HIGH_WATER)
-        return;
-    transport->producer_paused = true;
-    lua_pushcfunction(L, twl__failure_handler);
-    lua_getiuservalue(L, 1, VALUE_PRODUCER);
-    lua_getfield(L, -1, "pauseProducing");
-    lua_insert(L, -2);
-    if (lua_pcall(L, 1, 0, -3) != LUA_OK) twl__transport_raised(L, transport);
-    lua_pop(L, 1); /* the handler */
-}
-
 static int transport_write(lua_State *L)
 {
     struct twl__transport *transport = check(L);
@@ -90,7 +73,7 @@ static int transport_write(lua_State *L)
         return luaL_error(L, "data must be a string, not %s",
                           luaL_typename(L, 2));
     write_string(L, transport, 2);
-    pause_producer(L, transport);
+    twl__transport_written(L, transport, lua_rawlen(L, 2));
     return 0;
 }
 
@@ -98,6 +81,7 @@ static int transport_write_sequence(lua_State *L)
 {
     struct twl__transport *transport = check(L);
     lua_Integer count;
+    size_t length = 0;
 
     luaL_checktype(L, 2, LUA_TTABLE);
     count = luaL_len(L, 2);
@@ -110,10 +94,23 @@ static int transport_write_sequence(lua_State *L)
     }
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, 2, i);
+        length += lua_rawlen(L, -1);
         write_string(L, transport, -1);
         lua_pop(L, 1);
     }
-    pause_producer(L, transport);
+    twl__transport_written(L, transport, length);
+    return 0;
+}
+
+static int transport_set_output_limit(lua_State *L)
+{
+    struct twl__transport *transport = check(L);
+    lua_Number limit = luaL_checknumber(L, 2);
+
+    luaL_argcheck(L, limit >= 0, 2,
+                  "expected bytes, or math.huge for no limit");
+    transport->output_limit =
+        limit < (lua_Number)LUA_MAXINTEGER ? (size_t)limit : SIZE_MAX;
     return 0;
 }
 
@@ -309,13 +306,16 @@ static int transport_tostring(lua_State *L)
 
 /* ---- Functions ----------------------------------------------------------------------------- */
 
-/* open(lost, make_address): the two Lua functions that transports call; the first gets the
- * transport, protocol, failure or nil, sentence, name, errno or nil */
+/* open(lost, make_address, exceeded): the Lua functions that transports call; the first gets the
+ * transport, protocol, failure or nil, sentence, name, errno or nil; the last the transport,
+ * protocol and pending bytes when the output limit is passed */
 static int transport_open(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    lua_settop(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    lua_settop(L, 3);
+    twl__transport_set_exceeded(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &ADDRESS_KEY);
     twl__transport_set_lost(L);
     return 0;
@@ -351,13 +351,15 @@ static int transport_lose(lua_State *L)
     return 0;
 }
 
-/* fail(transport, failure): end the connection with that reason */
+/* fail(transport, failure, reset): end the connection with that reason; if [reset], so that the
+ * other side does not take it for a clean end */
 static int transport_fail(lua_State *L)
 {
     struct twl__transport *transport = lua_touserdata(L, 1);
+    bool reset = lua_toboolean(L, 3);
 
     lua_settop(L, 2);
-    twl__transport_fail(L, transport);
+    twl__transport_fail(L, transport, reset ? TWL_ECONNABORTED : TWL_ECANCELED);
     return 0;
 }
 
@@ -387,6 +389,7 @@ void twl__open_transport(lua_State *L, twl_context *context)
     static const luaL_Reg methods[] = {
         {"write", transport_write},
         {"writeSequence", transport_write_sequence},
+        {"setOutputLimit", transport_set_output_limit},
         {"loseConnection", transport_lose_connection},
         {"abortConnection", transport_abort_connection},
         {"loseWriteConnection", transport_lose_write_connection},

@@ -13,12 +13,16 @@ enum { VALUE_PRODUCER = 1 };
 
 struct twl__transport {
     twl_context *context;
+    size_t output_limit; /* pending bytes with which no more may be written */
     int slot;
-    bool half_close; /* the protocol has readConnectionLost */
-    bool has_producer;
-    bool streaming; /* it is a push producer */
-    bool producer_paused;
+    bool half_close : 1; /* the protocol has readConnectionLost */
+    bool has_producer : 1;
+    bool streaming : 1; /* it is a push producer */
+    bool producer_paused : 1;
+    bool telling_limit : 1; /* outputLimitExceeded is on the stack */
 };
+
+enum { TWL__OUTPUT_LIMIT = 64 * 1024 * 1024 }; /* unless it is set */
 
 static inline twl_stream *
 twl__transport_stream(struct twl__transport *transport)
@@ -31,9 +35,10 @@ twl__transport_stream(struct twl__transport *transport)
 void twl__transport_push(lua_State *L, twl_context *context, int fd,
                          const twl_address *peer);
 
-/* Close the transport with the Failure at the top as the reason of connectionLost. May raise a
- * memory error. [-1, +0] */
-void twl__transport_fail(lua_State *L, struct twl__transport *transport);
+/* Close the transport with the Failure at the top as the reason of connectionLost; [code] tells
+ * twl_stream_abort() how. May raise a memory error. [-1, +0] */
+void twl__transport_fail(lua_State *L, struct twl__transport *transport,
+                         int code);
 
 /* As above for a Failure that user code raised: it is logged as well, and nothing is raised.
  * [-1, +0] */
@@ -48,6 +53,15 @@ void twl__transport_push_protocol(lua_State *L,
                                   struct twl__transport *transport);
 void twl__transport_set_protocol(lua_State *L,
                                  struct twl__transport *transport);
+
+/* Look at how much output is pending, of which [added] bytes were written just now by the
+ * transport at index 1. */
+void twl__transport_written(lua_State *L, struct twl__transport *transport,
+                            size_t added);
+
+/* Have exceeded(transport, protocol, pending), the function at the top, called when something is
+ * written while more than the limit is pending. [-1, +0] */
+void twl__transport_set_exceeded(lua_State *L);
 
 /* Prepare the registry, once. [-0, +0] */
 void twl__transport_events_open(lua_State *L);

@@ -70,18 +70,19 @@ static int call_producer(lua_State *L)
     return call_method(L, event);
 }
 
-void twl__transport_fail(lua_State *L, struct twl__transport *transport)
+void twl__transport_fail(lua_State *L, struct twl__transport *transport,
+                         int code)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
     lua_insert(L, -2);
     lua_rawsetp(L, -2, transport);
     lua_pop(L, 1);
-    twl_stream_abort(twl__transport_stream(transport), TWL_ECANCELED);
+    twl_stream_abort(twl__transport_stream(transport), code);
 }
 
 static int keep_failure(lua_State *L)
 {
-    twl__transport_fail(L, lua_touserdata(L, 1));
+    twl__transport_fail(L, lua_touserdata(L, 1), TWL_ECANCELED);
     return 0;
 }
 
@@ -192,6 +193,7 @@ void twl__transport_push(lua_State *L, twl_context *context, int fd,
 
     memset(transport, 0, sizeof *transport);
     transport->context = context;
+    transport->output_limit = TWL__OUTPUT_LIMIT;
     twl__anchor(L, &context->transports, &transport->slot, -1);
     twl_stream_init(twl__transport_stream(transport), context->reactor, fd,
                     peer, &EVENTS, transport);

@@ -77,6 +77,8 @@ define("ConnectionDone", errors.ConnectionClosed, "Connection was closed cleanly
 define("ConnectionLost", errors.ConnectionClosed,
   "Connection to the other side was lost in a non-clean fashion")
 define("ConnectionAborted", errors.ConnectionLost, "Connection was aborted locally")
+define("OutputLimitExceeded", errors.ConnectionAborted,
+  "Connection was aborted: the other side does not read what is sent")
 define("FileDescriptorOverrun", errors.ConnectionLost,
   "More file descriptors than bytes came from the other side")
 

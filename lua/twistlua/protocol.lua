@@ -16,6 +16,8 @@ local creator      = require "twistlua.protocol.creator"
 ---@field transport twistlua.Transport|nil
 ---@field factory twistlua.Factory|nil what built it
 ---@field connected boolean has had a transport
+---@field outputLimit number|nil bytes that may wait to be sent when more is written; nil: 64 MiB, math.huge: any number
+---@field outputLimitExceeded (fun(self, pending: integer))|nil called then; without it the connection is aborted
 ---@operator call(...): twistlua.Protocol
 local Protocol = Object:extend("Protocol")
 

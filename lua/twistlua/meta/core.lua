@@ -46,6 +46,11 @@ function Transport:write(data) end
 ---@param pieces string[]
 function Transport:writeSequence(pieces) end
 
+---Something written while more than `bytes` wait to be sent calls the protocol's `outputLimitExceeded(pending)`, or
+---without such a method aborts the connection with OutputLimitExceeded. A single write may be of any size.
+---@param bytes number math.huge for no limit; before the first call it is the protocol's `outputLimit`, or 64 MiB
+function Transport:setOutputLimit(bytes) end
+
 ---Read no more, send what is queued, close: connectionLost(ConnectionDone) follows.
 function Transport:loseConnection() end
 
@@ -176,7 +181,8 @@ core.transport = {}
 
 ---@param lost fun(transport, protocol, failure, message, name, errno)
 ---@param makeAddress fun(kind: string, host: string, port: integer|nil): table
-function core.transport.open(lost, makeAddress) end
+---@param exceeded fun(transport, protocol, pending: integer)
+function core.transport.open(lost, makeAddress, exceeded) end
 
 ---Give the connection to its protocol and begin to read.
 function core.transport.attach(transport, protocol) end
@@ -187,8 +193,9 @@ function core.transport.refuse(transport) end
 ---Close as if the connection had broken.
 function core.transport.lose(transport) end
 
----Close with `failure` as the reason.
-function core.transport.fail(transport, failure) end
+---Close with `failure` as the reason; with `reset`, the other side sees a reset and no end.
+---@param reset? boolean
+function core.transport.fail(transport, failure, reset) end
 
 ---@return twistlua.Transport[]
 function core.transport.live() end

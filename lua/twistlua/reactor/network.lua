@@ -46,12 +46,27 @@ local function lost(transport, protocol, failure, message, name, errno)
   connector:connectionLost(reason)
 end
 
+-- A write came while more waited than may. Most protocols do not tell anybody why they end: the log does.
+local function exceeded(transport, protocol, pending)
+  if protocol.outputLimitExceeded then return protocol:outputLimitExceeded(pending) end
+  local reason = errors.OutputLimitExceeded(("%d bytes wait to be sent"):format(pending))
+  require("twistlua.log").msg(("%s, connected to %s: %s"):format(
+    protocol.__name or "Protocol", transport:getPeer(), reason.message))
+  core.transport.fail(transport, Failure(reason), true)
+end
+
+local function begin(transport, protocol)
+  local limit = protocol.outputLimit
+  if limit ~= nil then transport:setOutputLimit(limit) end
+  protocol:makeConnection(transport)
+end
+
 ---Join a new connection and its protocol. What `connectionMade` raises costs it the connection.
 ---@param connector? twistlua.Connector
 function network.attach(transport, protocol, connector)
   connectors[transport] = connector
   core.transport.attach(transport, protocol)
-  local ok, failure = guard.call(protocol.makeConnection, protocol, transport)
+  local ok, failure = guard.call(begin, transport, protocol)
   if ok then return end
   require("twistlua.log").err(failure, "Unhandled Error")
   core.transport.fail(transport, failure)
@@ -121,7 +136,7 @@ function network.isBusy()
 end
 
 function network.open()
-  core.transport.open(lost, network.address)
+  core.transport.open(lost, network.address, exceeded)
 end
 
 return network

@@ -10,7 +10,8 @@ local errors  = require "twistlua.error"
 local Failure = require("twistlua.failure").Failure
 local options = require "twistlua.options"
 
-local HIGH_WATER = 65536   -- bytes in the buffer that pause a push producer
+local HIGH_WATER = 65536           -- bytes in the buffer that pause a push producer
+local OUTPUT_LIMIT = 64 * 1024^2   -- bytes in the buffer to which no more may be written, unless it is set
 
 ---One end of a connection in memory.
 ---@class twistlua.MemoryTransport: twistlua.Object
@@ -34,6 +35,8 @@ function MemoryTransport:init(host, peerAddress)
   self._producer = nil
   self._streaming = nil
   self._producerPaused = false
+  self._outputLimit = nil      -- the protocol's, or the default
+  self._tellingLimit = false   -- outputLimitExceeded is on the stack
   self._tcp = { noDelay = false, keepAlive = false }
 end
 
@@ -41,11 +44,27 @@ end
 function MemoryTransport:write(data)
   if type(data) ~= "string" then error("write: expected a string, got " .. type(data), 2) end
   if not self.connected or self.disconnecting or self._writing ~= "open" then return end
+  local waiting = #self._buffer
   self._buffer = self._buffer .. data
+  if waiting > (self._outputLimit or self.protocol.outputLimit or OUTPUT_LIMIT) then self:_limitExceeded() end
   if self._streaming and not self._producerPaused and #self._buffer > HIGH_WATER then
     self._producerPaused = true
     self._producer:pauseProducing()
   end
+end
+
+function MemoryTransport:_limitExceeded()
+  local protocol = self.protocol
+  if not protocol.outputLimitExceeded then return self:_abort(errors.OutputLimitExceeded()) end
+  if self._tellingLimit then return end
+  self._tellingLimit = true
+  protocol:outputLimitExceeded(#self._buffer)
+  self._tellingLimit = false
+end
+
+---@param bytes number
+function MemoryTransport:setOutputLimit(bytes)
+  self._outputLimit = bytes
 end
 
 ---@param strings string[]
@@ -62,10 +81,14 @@ function MemoryTransport:loseWriteConnection()
 end
 
 function MemoryTransport:abortConnection()
+  self:_abort(errors.ConnectionAborted())
+end
+
+function MemoryTransport:_abort(reason)
   if not self.connected or self._ending then return end
   self.disconnecting = true
   self._buffer = ""
-  self._ending = Failure(errors.ConnectionAborted())
+  self._ending = Failure(reason)
   if self.peer.connected then self.peer._ending = Failure(errors.ConnectionLost()) end
 end
 

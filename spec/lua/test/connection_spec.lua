@@ -205,3 +205,37 @@ describe("a connection in memory", function()
     assert.same({ "stopProducing" }, late.asked)
   end)
 end)
+
+describe("the output limit of a MemoryTransport", function()
+  local server, client, pump
+  before_each(function()
+    server, client = test.AccumulatingProtocol(), test.AccumulatingProtocol()
+    pump = test.connect(server, client)
+  end)
+
+  it("aborts the connection when more is written", function()
+    client.transport:setOutputLimit(10)
+    client.transport:write(("x"):rep(11))
+    pump:flush()
+    client.transport:write(("x"):rep(11))
+    assert.is_true(client.transport.connected)
+    client.transport:write("x")
+    pump:flush()
+    assert.is_not_nil(client.closedReason:check(errors.OutputLimitExceeded))
+    assert.is_not_nil(server.closedReason:check(errors.ConnectionLost))
+    assert.equal(11, #server.data)
+  end)
+
+  it("is the protocol's, and tells it if it wants to know", function()
+    local told = {}
+    client.outputLimit = 1
+    function client:outputLimitExceeded(pending)
+      told[#told + 1] = pending
+      self.transport:write("z")
+    end
+    for _ = 1, 3 do client.transport:write("x") end
+    assert.same({ 3 }, told)
+    pump:flush()
+    assert.equal("xxxz", server.data)
+  end)
+end)

@@ -56,7 +56,7 @@ ProtocolWrapper.__index = lookIn(ProtocolWrapper)
 ProtocolWrapper.connected = nil   -- the transport's
 
 -- Events whose handler means something by being there: the wrapper has those that the wrapped protocol has.
-local OPTIONAL_EVENTS = { "readConnectionLost", "writeConnectionLost" }
+local OPTIONAL_EVENTS = { "readConnectionLost", "writeConnectionLost", "outputLimitExceeded" }
 
 local passEvent = {}
 for _, event in ipairs(OPTIONAL_EVENTS) do
@@ -71,6 +71,7 @@ end
 function ProtocolWrapper:init(factory, wrappedProtocol)
   self.factory = factory
   self.wrappedProtocol = wrappedProtocol
+  self.outputLimit = wrappedProtocol.outputLimit
   for _, event in ipairs(OPTIONAL_EVENTS) do
     if wrappedProtocol[event] then self[event] = passEvent[event] end
   end
