@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * lua_timer.c -- delayed calls: what reactor:callLater() returns.
- * User value 1 is the function while the call is pending, then true if it was called, false
- * if it was cancelled; the arguments are the user values behind it. */
+ * A million of them may wait, so what each takes counts, in memory and for the collector: the
+ * userdata is the timer and little more. While a call is pending, two neighbours in the live
+ * table, at the place that the timer's slot gives, hold the userdata and the function; its
+ * arguments, if there are any, are user values. */
 #include "context.h"
 
-enum { VALUE_FUNCTION = 1, ARG_DELAY = 2, ARG_FUNCTION = 3 };
+enum { ARG_DELAY = 2, ARG_FUNCTION = 3 };
 enum { ARGUMENTS_MAX = 60000 }; /* Lua counts user values in 16 bits */
 
 struct delayed {
-    twl_context *context;
-    int slot;
     int arguments;
+    bool called;
 };
 
 static twl_timer *timer_of(struct delayed *call)
@@ -18,39 +19,56 @@ static twl_timer *timer_of(struct delayed *call)
     return (twl_timer *)(void *)(call + 1);
 }
 
-/* The call is over, as [called] says: drop what it holds. [live] and [index] say where the live
- * table and the userdata are. */
-static void settle(lua_State *L, struct delayed *call, int live, int index,
-                   bool called)
+static struct delayed *call_of(twl_timer *timer)
 {
-    twl__release_in(L, &call->context->timers, live, &call->slot);
-    lua_pushboolean(L, called);
-    lua_setiuservalue(L, index, VALUE_FUNCTION);
+    return (struct delayed *)(void *)timer - 1;
+}
+
+/* Where a timer in [slot] has its userdata; its function is next. */
+static int place_of(unsigned slot)
+{
+    return (int)(2 * slot + 1);
+}
+
+/* Nothing waits at [place] of the table [live] any more. Not nil: an array stays one. */
+static void vacate(lua_State *L, int live, int place)
+{
+    lua_pushboolean(L, false);
+    lua_rawseti(L, live, place);
+    lua_pushboolean(L, false);
+    lua_rawseti(L, live, place + 1);
+}
+
+static void drop_arguments(lua_State *L, struct delayed *call, int index)
+{
     for (int i = 1; i <= call->arguments; i++) {
         lua_pushnil(L);
-        lua_setiuservalue(L, index, VALUE_FUNCTION + i);
+        lua_setiuservalue(L, index, i);
     }
 }
 
 static void on_timer(twl_timer *timer);
 
 /* All calls that are due run in one protected frame; after one that raises, the reactor comes
- * back with the next. */
+ * back with the next. A timer that is taken keeps its slot until the next start. */
 static int run_due(lua_State *L)
 {
     enum { LIVE = 2, USERDATA };
     twl_timer *timer = lua_touserdata(L, 1);
-    struct delayed *call = twl_timer_context(timer);
-    twl_context *context = call->context;
+    twl_context *context = twl_timer_context(timer);
 
     twl__push_live(L, &context->timers);
     for (; timer; timer = twl_timer_next(context->reactor, on_timer)) {
-        call = twl_timer_context(timer);
+        struct delayed *call = call_of(timer);
+        int place = place_of(twl_timer_slot(timer));
         luaL_checkstack(L, call->arguments + 4, "too many arguments");
-        lua_rawgeti(L, LIVE, call->slot);
-        for (int i = 0; i <= call->arguments; i++)
-            lua_getiuservalue(L, USERDATA, VALUE_FUNCTION + i);
-        settle(L, call, LIVE, USERDATA, true);
+        lua_rawgeti(L, LIVE, place);
+        lua_rawgeti(L, LIVE, place + 1);
+        for (int i = 1; i <= call->arguments; i++)
+            lua_getiuservalue(L, USERDATA, i);
+        call->called = true;
+        vacate(L, LIVE, place);
+        drop_arguments(L, call, USERDATA);
         lua_call(L, call->arguments, 0);
         lua_settop(L, LIVE);
     }
@@ -59,8 +77,7 @@ static int run_due(lua_State *L)
 
 static void on_timer(twl_timer *timer)
 {
-    struct delayed *call = twl_timer_context(timer);
-    twl__call(call->context, run_due, timer,
+    twl__call(twl_timer_context(timer), run_due, timer,
               "Unhandled error in a delayed call");
 }
 
@@ -72,13 +89,40 @@ static void check_callable(lua_State *L, int index)
     lua_pop(L, 1);
 }
 
+static struct delayed *new_call(lua_State *L, twl_context *context,
+                                int arguments)
+{
+    struct delayed *call =
+        lua_newuserdatauv(L, sizeof *call + twl_timer_size(), arguments);
+
+    *call = (struct delayed){arguments, false};
+    twl_timer_init(timer_of(call), twl__context_reactor(L, context), on_timer,
+                   context);
+    lua_pushvalue(L, lua_upvalueindex(TWL__METATABLE));
+    lua_setmetatable(L, -2);
+    return call;
+}
+
+/* Anchor the userdata at the top, with its function, where its timer will find them. */
+static int occupy(lua_State *L, twl_context *context)
+{
+    enum { LIVE = lua_upvalueindex(TWL__LIVE) };
+    int place = place_of(twl_timer_next_slot(context->reactor));
+
+    lua_pushvalue(L, ARG_FUNCTION);
+    lua_rawseti(L, LIVE, place + 1); /* both may raise */
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LIVE, place);
+    if (place > context->timers.count) context->timers.count = place;
+    return place;
+}
+
 /* callLater(reactor, delay, f, ...) -> delayed call */
 static int call_later(lua_State *L)
 {
     twl_context *context = twl__context_of(L);
-    twl_reactor *reactor = twl__context_reactor(L, context);
     double delay = luaL_checknumber(L, ARG_DELAY);
-    int arguments = lua_gettop(L) - ARG_FUNCTION, rc;
+    int arguments = lua_gettop(L) - ARG_FUNCTION, place, rc;
     struct delayed *call;
 
     luaL_argcheck(L, delay >= 0. && delay < 1e300, ARG_DELAY,
@@ -86,34 +130,26 @@ static int call_later(lua_State *L)
     check_callable(L, ARG_FUNCTION);
     luaL_argcheck(L, arguments <= ARGUMENTS_MAX, ARG_FUNCTION + 1,
                   "too many arguments");
-    call = lua_newuserdatauv(L, sizeof *call + twl_timer_size(), 1 + arguments);
-    lua_pushvalue(L, lua_upvalueindex(TWL__METATABLE));
-    lua_setmetatable(L, -2);
-    *call = (struct delayed){context, 0, arguments};
-    twl_timer_init(timer_of(call), reactor, on_timer, call);
-    lua_insert(L, ARG_FUNCTION);
-    for (int i = arguments; i >= 0; i--)
-        lua_setiuservalue(L, ARG_FUNCTION, VALUE_FUNCTION + i);
-    twl__anchor_in(L, &context->timers, lua_upvalueindex(TWL__LIVE),
-                   &call->slot, ARG_FUNCTION);
+    call = new_call(L, context, arguments);
+    for (int i = 1; i <= arguments; i++) {
+        lua_pushvalue(L, ARG_FUNCTION + i);
+        lua_setiuservalue(L, -2, i);
+    }
+    place = occupy(L, context);
     if ((rc = twl_timer_start(timer_of(call), delay)) < 0) {
-        twl__release(L, &context->timers, &call->slot);
+        vacate(L, lua_upvalueindex(TWL__LIVE), place);
         return luaL_error(L, "%s", twl_error_message(rc));
     }
-    lua_settop(L, ARG_FUNCTION);
     return 1;
 }
 
 /* Raise AlreadyCalled or AlreadyCancelled of twistlua.error. */
-static int raise_settled(lua_State *L)
+static int raise_settled(lua_State *L, const struct delayed *call)
 {
-    bool called =
-        (lua_getiuservalue(L, 1, VALUE_FUNCTION), lua_toboolean(L, -1));
-
     lua_getglobal(L, "require");
     lua_pushliteral(L, "twistlua.error");
     lua_call(L, 1, 1);
-    lua_getfield(L, -1, called ? "AlreadyCalled" : "AlreadyCancelled");
+    lua_getfield(L, -1, call->called ? "AlreadyCalled" : "AlreadyCancelled");
     lua_call(L, 0, 1);
     return lua_error(L);
 }
@@ -121,16 +157,18 @@ static int raise_settled(lua_State *L)
 static struct delayed *check_pending(lua_State *L)
 {
     struct delayed *call = twl__object_check(L, 1);
-    if (!twl_timer_active(timer_of(call))) raise_settled(L);
+    if (!twl_timer_active(timer_of(call))) raise_settled(L, call);
     return call;
 }
 
 static int delayed_cancel(lua_State *L)
 {
     struct delayed *call = check_pending(L);
+    int place = place_of(twl_timer_slot(timer_of(call)));
 
     twl_timer_stop(timer_of(call));
-    settle(L, call, lua_upvalueindex(TWL__LIVE), 1, false);
+    vacate(L, lua_upvalueindex(TWL__LIVE), place);
+    drop_arguments(L, call, 1);
     return 0;
 }
 
@@ -175,10 +213,8 @@ static int delayed_tostring(lua_State *L)
     struct delayed *call = twl__object_check(L, 1);
     const char *state = "pending";
 
-    if (!twl_timer_active(timer_of(call))) {
-        lua_getiuservalue(L, 1, VALUE_FUNCTION);
-        state = lua_toboolean(L, -1) ? "called" : "cancelled";
-    }
+    if (!twl_timer_active(timer_of(call)))
+        state = call->called ? "called" : "cancelled";
     lua_pushfstring(L, "<DelayedCall %p (%s)>", (void *)call, state);
     return 1;
 }
@@ -186,7 +222,18 @@ static int delayed_tostring(lua_State *L)
 /* getDelayedCalls(reactor) -> list of those pending */
 static int get_delayed_calls(lua_State *L)
 {
-    twl__push_anchored(L, &twl__context_of(L)->timers);
+    struct twl__class *class = &twl__context_of(L)->timers;
+    lua_Integer found = 0;
+
+    lua_newtable(L);
+    twl__push_live(L, class);
+    for (int place = 1; place <= class->count; place += 2) {
+        if (lua_rawgeti(L, -1, place) == LUA_TUSERDATA)
+            lua_rawseti(L, -3, ++found);
+        else
+            lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
     return 1;
 }
 

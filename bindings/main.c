@@ -233,23 +233,56 @@ static void tune_malloc(void)
 #endif
 }
 
+struct warnings {
+    bool shown, continued;
+};
+
+/* warn() as the program lua has it: off until warn("@on"). */
+static void print_warning(void *context, const char *message, int more)
+{
+    struct warnings *warnings = context;
+    bool control = !warnings->continued && !more && message[0] == '@';
+
+    if (control && strcmp(message, "@on") == 0) warnings->shown = true;
+    if (control && strcmp(message, "@off") == 0) warnings->shown = false;
+    if (!control && warnings->shown)
+        fprintf(stderr, "%s%s%s", warnings->continued ? "" : "Lua warning: ",
+                message, more ? "" : "\n");
+    warnings->continued = more;
+}
+
+static int run_state(lua_State *L, char **argv, struct options *options)
+{
+    enum { PAUSE = 250 }; /* percent; Lua 5.5's default */
+    struct warnings warnings = {0};
+    int status;
+
+    lua_setwarnf(L, print_warning, &warnings);
+    lua_gc(L, LUA_GCSETPAUSE, PAUSE);
+    lua_pushcfunction(L, run);
+    lua_pushlightuserdata(L, argv);
+    lua_pushlightuserdata(L, options);
+    status = exit_status(L, lua_pcall(L, 2, 0, 0));
+    lua_close(L);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
     int status = read_options(argc, argv, &options);
-    lua_State *L;
+    twl_pool *pool = NULL;
+    lua_State *L = NULL;
 
     if (status >= 0) return status;
     tune_malloc();
-    L = luaL_newstate();
-    if (!L) {
+    if (twl_pool_open(&pool) == 0) L = lua_newstate(twl_pool_alloc, pool);
+    if (L) {
+        status = run_state(L, argv, &options);
+    } else {
         fputs("twistlua: not enough memory\n", stderr);
-        return STATUS_SCRIPT;
+        status = STATUS_SCRIPT;
     }
-    lua_pushcfunction(L, run);
-    lua_pushlightuserdata(L, argv);
-    lua_pushlightuserdata(L, &options);
-    status = exit_status(L, lua_pcall(L, 2, 0, 0));
-    lua_close(L);
+    twl_pool_close(pool);
     return status;
 }

@@ -20,7 +20,8 @@ struct twl_timer {
     twl_timer_fn fn;
     void *context;
     double due;
-    uint32_t slot;
+    uint32_t slot; /* the last one, when not active */
+    bool active;
 };
 
 struct twl__due {
@@ -143,7 +144,7 @@ void twl_timer_init(void *memory, twl_reactor *reactor, twl_timer_fn fn,
                     void *context)
 {
     twl_timer *timer = memory;
-    *timer = (twl_timer){reactor, fn, context, 0., IDLE};
+    *timer = (twl_timer){reactor, fn, context, 0., IDLE, false};
 }
 
 void *twl_timer_context(const twl_timer *timer)
@@ -158,7 +159,7 @@ int twl_timer_start_at(twl_timer *timer, double due)
 
     if (!isfinite(due)) return TWL_EINVAL;
     struct twl__due entry = {due, (uint32_t)timers->order, timer->slot};
-    if (timer->slot != IDLE) {
+    if (timer->active) {
         settle(timers, timers->slots[timer->slot].index, &entry);
     } else {
         if (timers->count == timers->capacity &&
@@ -169,6 +170,7 @@ int twl_timer_start_at(twl_timer *timer, double due)
         entry.slot = timer->slot = timers->free_slot;
         timers->free_slot = timers->slots[timer->slot].index;
         timers->slots[timer->slot].timer = timer;
+        timer->active = true;
         sift_up(timers, timers->count++, &entry);
     }
     timers->slots[timer->slot].order = timers->order++;
@@ -188,18 +190,31 @@ void twl_timer_stop(twl_timer *timer)
     struct twl__timers *timers = &timer->reactor->timers;
     uint32_t slot = timer->slot, hole;
 
-    if (slot == IDLE) return;
+    if (!timer->active) return;
     hole = timers->slots[slot].index;
     timers->slots[slot].index = timers->free_slot;
     timers->free_slot = slot;
-    timer->slot = IDLE;
+    timer->active = false;
     struct twl__due last = timers->heap[--timers->count];
     if (last.slot != slot) settle(timers, hole, &last);
 }
 
 bool twl_timer_active(const twl_timer *timer)
 {
-    return timer->slot != IDLE;
+    return timer->active;
+}
+
+uint32_t twl_timer_slot(const twl_timer *timer)
+{
+    return timer->slot;
+}
+
+uint32_t twl_timer_next_slot(const twl_reactor *reactor)
+{
+    const struct twl__timers *timers = &reactor->timers;
+
+    return timers->free_slot == IDLE ? timers->slot_capacity
+                                     : timers->free_slot;
 }
 
 double twl_timer_due(const twl_timer *timer)

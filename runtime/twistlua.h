@@ -72,6 +72,22 @@ TWL_API const char *twl_error_name(int code);
 typedef void *(*twl_alloc_fn)(void *context, void *block, size_t old_size,
                               size_t new_size);
 
+/* ---- Pools ---------------------------------------------------------------------------- */
+
+/* Memory for many small blocks, by one thread: quicker and tighter than malloc, and given back
+ * to the system only as a whole. For a Lua state or a reactor of one's own; optional. */
+typedef struct twl_pool twl_pool;
+
+/* The caller owns [*out]. TWL_ENOMEM. */
+TWL_API int twl_pool_open(twl_pool **out);
+
+/* A twl_alloc_fn, and a lua_Alloc, whose context is the pool. */
+TWL_API void *twl_pool_alloc(void *pool, void *block, size_t old_size,
+                             size_t new_size);
+
+/* Free the pool with its small blocks; larger ones are to be freed before. NULL does nothing. */
+TWL_API void twl_pool_close(twl_pool *pool);
+
 /* ---- Reactor ------------------------------------------------------------------------ */
 
 typedef struct twl_reactor twl_reactor;
@@ -174,6 +190,13 @@ TWL_API int twl_timer_start_at(twl_timer *timer, double due);
 /* Nothing for a timer that is not active. */
 TWL_API void twl_timer_stop(twl_timer *timer);
 TWL_API bool twl_timer_active(const twl_timer *timer);
+
+/* A small number that no other active timer of the reactor has; of one that is not active, the
+ * last that it had. For a host that keeps something for each active timer, in an array. */
+TWL_API uint32_t twl_timer_slot(const twl_timer *timer);
+
+/* The slot that the next timer to become active will have. */
+TWL_API uint32_t twl_timer_next_slot(const twl_reactor *reactor);
 
 /* When the timer is, or last was, due, on the clock of twl_reactor_seconds(). */
 TWL_API double twl_timer_due(const twl_timer *timer);

@@ -50,6 +50,28 @@ static void runs_timers_in_the_order_of_their_due_times(void)
     free(a), free(b), free(c);
 }
 
+static void gives_each_active_timer_a_slot_of_its_own(void)
+{
+    twl_reactor *reactor = reactor_new();
+    twl_timer *timers[FEW];
+    bool used[FEW] = {false};
+
+    for (int i = 0; i < FEW; i++) {
+        uint32_t foretold = twl_timer_next_slot(reactor);
+        timers[i] = named(reactor, "x");
+        twl_timer_start(timers[i], 1000.);
+        CHECK_INT(foretold, twl_timer_slot(timers[i]));
+        CHECK(foretold < FEW && !used[foretold]);
+        used[foretold] = true;
+    }
+    uint32_t free_slot = twl_timer_slot(timers[7]);
+    twl_timer_stop(timers[7]);
+    CHECK_INT(free_slot, twl_timer_slot(timers[7]));
+    CHECK_INT(free_slot, twl_timer_next_slot(reactor));
+    twl_reactor_close(reactor);
+    for (int i = 0; i < FEW; i++) free(timers[i]);
+}
+
 static void runs_no_timer_before_it_is_due(void)
 {
     twl_reactor *reactor = reactor_new();
@@ -501,6 +523,7 @@ int main(void)
     check_begin();
     RUN_EVERYWHERE(runs_timers_in_the_order_of_their_due_times);
     RUN_EVERYWHERE(runs_no_timer_before_it_is_due);
+    RUN(gives_each_active_timer_a_slot_of_its_own);
     RUN(runs_equal_times_in_the_order_of_starting);
     RUN(puts_a_restarted_timer_behind_its_equals);
     RUN(moves_an_active_timer_instead_of_adding_one);

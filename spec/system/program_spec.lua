@@ -201,6 +201,11 @@ describe("the program", function()
     end)
   end
 
+  it("shows warnings once they are turned on, as lua does", function()
+    local result = child.lua([[warn("unseen"); warn("@on"); warn("half", " and half"); warn("@off"); warn("unseen")]])
+    assert.equal("Lua warning: half and half\n", result.stderr)
+  end)
+
   it("tells its version, Lua's, libev's and the reactors", function()
     local outcome = child.twistlua "--version"
     assert.equal(0, outcome.status)

@@ -224,7 +224,8 @@ describe("10,000 connections one after the other", function()
     ends.turns(2)
     assert.equal(0, #core.transport.live())
     local grown = levelOfMemory() - before
-    assert.is_true(grown < 32, ("%.1f KiB more than before"):format(grown))
+    -- Lua's table of strings may have doubled meanwhile; anything kept of each would be a megabyte.
+    assert.is_true(grown < 128, ("%.1f KiB more than before"):format(grown))
     await(port:stopListening())
   end, { timeout = 60 }))
 
