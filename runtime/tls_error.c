@@ -28,6 +28,15 @@ static int verification_text(SSL *ssl, char *text, size_t size)
     return snprintf(text, size, "%s", X509_verify_cert_error_string(result));
 }
 
+/* OpenSSL names some alerts in the one way, and some in the other. */
+static const char *alert_name(int alert, const char *words)
+{
+    const char *name = SSL_alert_desc_string_long(alert);
+    const char *after = words ? strstr(words, "alert ") : NULL;
+
+    return strcmp(name, "unknown") == 0 && after ? after + 6 : name;
+}
+
 static int reason_text(unsigned long error, char *text, size_t size)
 {
     const char *words = ERR_reason_error_string(error);
@@ -36,7 +45,7 @@ static int reason_text(unsigned long error, char *text, size_t size)
 
     if (reason > ALERTS && reason < ALERTS + 256)
         return snprintf(text, size, "the peer's alert: %s",
-                        SSL_alert_desc_string_long(reason - ALERTS));
+                        alert_name(reason - ALERTS, words));
     if (reason == SSL_R_WRONG_VERSION_NUMBER)
         hint = " (is the peer speaking TLS?)";
     return snprintf(text, size, "%s%s", words ? words : "unknown error", hint);

@@ -5,7 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "tls_load.h"
+#include "tls_parts.h"
 
 static bool add_to_chain(void *context, X509 *certificate)
 {

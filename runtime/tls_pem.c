@@ -12,7 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "tls_load.h"
+#include "tls_parts.h"
 
 enum { LARGEST = 16 * 1024 * 1024 }; /* bytes of a file: a device has no end */
 

@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: MIT
  * tls_trust.c -- the certificates that a context trusts.
- * Each certificate that is handed in is trusted as it is, also where it is no root. */
+ * Each certificate that is handed in is trusted as it is, also where it is no root.
+ * A server resumes a session only if its client would be trusted as well now: the digests of
+ * what is trusted, added up, are the "session id context" that OpenSSL compares. */
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
 
-#include "tls_load.h"
+#include "tls_parts.h"
 
 struct trusting {
     SSL_CTX *ctx;
-    bool announce; /* tell clients whose certificates we take */
+    bool clients; /* it is about those of clients: tell them */
+    unsigned char sum[SSL_MAX_SID_CTX_LENGTH];
 };
+
+static bool add_digest(struct trusting *trusting, const X509 *certificate)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+
+    if (X509_digest(certificate, EVP_sha256(), digest, NULL) != 1) return false;
+    for (size_t i = 0; i < sizeof trusting->sum; i++)
+        trusting->sum[i] = (unsigned char)(trusting->sum[i] + digest[i]);
+    return true;
+}
 
 static bool trust(void *context, X509 *certificate)
 {
     struct trusting *trusting = context;
     X509_STORE *store = SSL_CTX_get_cert_store(trusting->ctx);
-    bool added = X509_STORE_add_cert(store, certificate) == 1 &&
-                 (!trusting->announce ||
-                  SSL_CTX_add_client_CA(trusting->ctx, certificate) == 1);
+    bool added = X509_STORE_add_cert(store, certificate) == 1;
 
+    if (added && trusting->clients)
+        added = add_digest(trusting, certificate) &&
+                SSL_CTX_add_client_CA(trusting->ctx, certificate) == 1;
     X509_free(certificate);
     return added;
 }
@@ -65,7 +79,7 @@ static int trust_directory(struct trusting *trusting, const char *path,
 int twl__tls_load_trust(SSL_CTX *ctx, const twl_tls_config *config,
                         struct twl__complaint *complaint)
 {
-    struct trusting trusting = {ctx, config->clients != TWL_TLS_NOT_ASKED};
+    struct trusting trusting = {ctx, config->clients != TWL_TLS_NOT_ASKED, {0}};
     struct twl__pem_source source = {&config->trust, "trust roots", complaint};
     int rc = 0;
 
@@ -78,5 +92,9 @@ int twl__tls_load_trust(SSL_CTX *ctx, const twl_tls_config *config,
         rc = twl__pem_certificates(&source, trust, &trusting);
     if (rc == 0 && config->trust_directory)
         rc = trust_directory(&trusting, config->trust_directory, complaint);
+    trusting.sum[0] ^=
+        (unsigned char)(config->clients << 1 |
+                        (trusting.clients && config->trust_system));
+    SSL_CTX_set_session_id_context(ctx, trusting.sum, sizeof trusting.sum);
     return rc;
 }

@@ -494,7 +494,8 @@ typedef struct twl_tls_config {
     bool insecurely_skip_verification;
     /* A client accepts a trusted certificate of whatever host. */
     bool insecurely_skip_hostname;
-    double session_lifetime; /* seconds that a session can be resumed; a day */
+    /* Seconds that a session can be resumed, up to a week; 0: it cannot be. A day. */
+    double session_lifetime;
     twl_alloc_fn alloc;      /* NULL: realloc and free */
     void *alloc_context;
 } twl_tls_config;
@@ -516,6 +517,32 @@ TWL_API int twl_tls_context_open(const twl_tls_config *config, char *error,
 TWL_API int twl_tls_context_reload(twl_tls_context *context,
                                    const twl_tls_config *config, char *error,
                                    size_t size);
+
+/* Before a server answers a client that named its host (SNI), in lower case without a full stop
+ * at the end: leave [*out] as it is to go on with the context asked, or put another there, whose
+ * certificate, trust and protocols then count. A negative code refuses the client. NULL: none. */
+typedef int (*twl_tls_choose_fn)(void *argument, const char *name,
+                                 twl_tls_context **out);
+TWL_API void twl_tls_context_choose(twl_tls_context *context,
+                                    twl_tls_choose_fn choose, void *argument);
+
+/* The keys that encrypt the tickets by which clients resume sessions: the first encrypts, all
+ * decrypt. They are random unless set. Servers with the same keys resume each other's sessions,
+ * if they treat certificates of clients alike, too. */
+enum { TWL_TLS_TICKET_KEY = 80, TWL_TLS_TICKET_KEYS = 4 };
+
+/* Write the keys, [TWL_TLS_TICKET_KEY] bytes each. Returns the length. */
+TWL_API size_t twl_tls_context_ticket_keys(
+    const twl_tls_context *context,
+    unsigned char out[TWL_TLS_TICKET_KEY * TWL_TLS_TICKET_KEYS]);
+
+/* TWL_EINVAL unless [length] is that of one to four keys. */
+TWL_API int twl_tls_context_set_ticket_keys(twl_tls_context *context,
+                                            const unsigned char *keys,
+                                            size_t length);
+
+/* Put a new random key first; the fourth oldest falls off. -EIO without random bytes. */
+TWL_API int twl_tls_context_rotate_ticket_keys(twl_tls_context *context);
 
 TWL_API twl_tls_context *twl_tls_context_retain(twl_tls_context *context);
 TWL_API void twl_tls_context_release(twl_tls_context *context);

@@ -58,6 +58,8 @@ static inline struct identity identity_new(const char *name,
     X509_set_pubkey(made.x509, made.pkey);
     snprintf(names, sizeof names, "DNS:%s", name);
     add_extension(made.x509, NID_subject_alt_name, names);
+    if (!issuer)
+        add_extension(made.x509, NID_basic_constraints, "critical,CA:TRUE");
     X509_sign(made.x509, issuer ? issuer->pkey : made.pkey, EVP_sha256());
     PEM_write_bio_X509(bio = BIO_new(BIO_s_mem()), made.x509);
     made.certificate = pem_of(bio);
@@ -148,6 +150,8 @@ static inline const char *tls_pair_shake(struct tls_pair *pair)
 
 static inline void tls_pair_part(struct tls_pair *pair)
 {
+    if (pair->client) SSL_shutdown(pair->client);
+    ERR_clear_error();
     SSL_free(pair->server), SSL_free(pair->client);
     pair->server = pair->client = NULL;
 }
@@ -157,6 +161,7 @@ static inline void tls_pair_close(struct tls_pair *pair)
     tls_pair_part(pair);
     twl_tls_context_release(pair->contexts[0]);
     twl_tls_context_release(pair->contexts[1]);
+    memset(pair, 0, sizeof *pair);
 }
 
 #endif
