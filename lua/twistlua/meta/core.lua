@@ -262,6 +262,34 @@ function socket:setBlocking(blocking) end
 function socket:shutdown() end
 function socket:close() end
 
+core.tls = {}
+
+---A TLS context, from options that twistlua.ssl made.
+---@param options table
+---@return twistlua.core.tls_context|nil, string? message, string? name, integer? errno
+function core.tls.context(options) end
+
+---@class twistlua.core.tls_context
+local tls_context = {}
+
+---Make all anew, for the connections to come.
+---@param options table
+---@return true|nil, string? message, string? name, integer? errno
+function tls_context:reload(options) end
+
+---@param f nil|fun(name: string): twistlua.core.tls_context|false|nil nil: this one; false: refuse the client
+function tls_context:choose(f) end
+
+---@return string keys 80 bytes each, the one that encrypts first
+function tls_context:ticketKeys() end
+
+---@param keys string one to four keys
+function tls_context:setTicketKeys(keys) end
+
+---Put a new random key first.
+---@return true|nil, string? message, string? name, integer? errno
+function tls_context:rotateTicketKeys() end
+
 core.lockfile = {}
 
 ---@param path string
