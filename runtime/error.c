@@ -17,8 +17,10 @@ static const struct own_error {
      "A certificate, key or other TLS setting is of no use"},
     {TWL_ENOHOSTNAME, "ENOHOSTNAME",
      "No host name that the certificate could be checked against"},
-    {TWL_ENOCERTIFICATE, "ENOCERTIFICATE",
-     "A TLS server needs a certificate"},
+    {TWL_ENOCERTIFICATE, "ENOCERTIFICATE", "A TLS server needs a certificate"},
+    {TWL_ETLS, "ETLS", "TLS failed"},
+    {TWL_ETRUNCATED, "ETRUNCATED",
+     "The peer ended the connection without a TLS close_notify"},
 };
 
 static const struct own_error *find_own(int code)

@@ -11,6 +11,7 @@
 
 #include "buffer.h"
 #include "socket.h"
+#include "tls.h"
 
 static const struct backend {
     const char *name;
@@ -205,6 +206,7 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__signals_close(reactor);
     twl__timers_close(reactor);
     twl__wakeup_close(reactor);
+    twl__tls_close_reactor(reactor);
     twl__segments_close(reactor);
     forget_jobs(&reactor->jobs);
     forget_jobs(&reactor->running_jobs);

@@ -17,6 +17,8 @@ enum { TWL__READ_SIZE = 128 * 1024 };
 
 struct twl__post;
 struct twl__segment;
+struct twl__scratch;
+struct bio_method_st;
 
 struct twl__timers {
     struct twl__due *heap; /* 4-ary, ordered by (due, order) */
@@ -55,6 +57,8 @@ struct twl_reactor {
     char *read_buffer; /* TWL__READ_SIZE bytes, shared by all streams */
     struct twl__segment *free_segments;
     size_t free_segment_count;
+    struct twl__scratch *scratches; /* free buffers for plaintext */
+    struct bio_method_st *tls_method; /* NULL until the first TLS session */
     int reserve_fd; /* given up for a moment to refuse connections on EMFILE */
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "layer.h"
 #include "reactor.h"
 #include "socket.h"
 
@@ -34,7 +35,8 @@ static void set_events(twl_stream *stream, int events)
 
 static bool wants_read(const twl_stream *stream)
 {
-    return stream->state == TWL__OPEN && !stream->paused && !stream->ended;
+    if (twl_stream_reading(stream)) return true;
+    return stream->layer && twl__layers_want_read(stream);
 }
 
 /* [blocked]: the kernel takes no more output for now. */
@@ -53,6 +55,16 @@ static bool is_blocked(const twl_stream *stream)
 static void need_job(twl_stream *stream)
 {
     twl_reactor_soon(stream->reactor, &stream->job);
+}
+
+void twl__stream_later(twl_stream *stream)
+{
+    need_job(stream);
+}
+
+void twl__stream_update(twl_stream *stream)
+{
+    update_events(stream, is_blocked(stream));
 }
 
 /* Copy an address that is no longer than those of IP. Returns its length, or 0. */
@@ -90,6 +102,8 @@ static void finish(twl_stream *stream, int reason)
     int fd = stream->io.fd;
 
     if (stream->state == TWL__CLOSED) return;
+    if (stream->layer) twl__layers_farewell(stream, reason);
+    if (stream->state == TWL__CLOSED) return;
     set_events(stream, 0);
     struct twl__buffer queue = give_up_queue(stream, fd);
     stream->state = TWL__CLOSED;
@@ -102,6 +116,20 @@ static void finish(twl_stream *stream, int reason)
     need_job(stream);
     /* Last: a release may do anything to the stream. */
     twl__buffer_clear(reactor, &queue);
+    if (stream->layer) twl__layers_drop(stream);
+}
+
+void twl__stream_finish(twl_stream *stream, int reason)
+{
+    finish(stream, reason);
+}
+
+void twl__stream_offer(twl_stream *stream)
+{
+    struct iovec vectors[VECTORS];
+    int count = twl__buffer_peek(&stream->output, vectors, VECTORS);
+
+    if (count > 0) twl__socket_send(stream->io.fd, vectors, count);
 }
 
 static bool has_output(const twl_stream *stream)
@@ -109,12 +137,19 @@ static bool has_output(const twl_stream *stream)
     return stream->state != TWL__CLOSED && stream->output.length > 0;
 }
 
+/* Whether there is something for the kernel; with TLS, some is encrypted where there is not. */
+static bool find_output(twl_stream *stream)
+{
+    return stream->output.length > 0 ||
+           (stream->layer && twl__layers_fill(stream));
+}
+
 /* Hand the queue to the kernel. Leaves it empty, blocked, or the stream CLOSED. */
 static void send_queue(twl_stream *stream)
 {
     struct iovec vectors[VECTORS];
 
-    while (stream->output.length > 0) {
+    while (find_output(stream)) {
         int count = twl__buffer_peek(&stream->output, vectors, VECTORS);
         long sent = twl__socket_send(stream->io.fd, vectors, count);
         if (sent == TWL__AGAIN) break;
@@ -124,35 +159,51 @@ static void send_queue(twl_stream *stream)
         }
         twl__buffer_consume(stream->reactor, &stream->output, (size_t)sent);
         if (stream->state == TWL__CLOSED) return;
-        if (stream->output.length == 0) stream->drain_due = true;
+        if (stream->output.length == 0 && !stream->layer)
+            stream->drain_due = true;
     }
-    update_events(stream, stream->output.length > 0);
+    update_events(stream, has_output(stream));
 }
 
 static void send_end(twl_stream *stream)
 {
     stream->end_sent = true;
+    if (stream->layer) twl__layers_shutdown(stream);
     /* An error means that the peer is gone: the next read tells. */
-    twl__socket_shutdown(stream->io.fd);
+    else
+        twl__socket_shutdown(stream->io.fd);
     if (stream->events->on_shutdown) stream->events->on_shutdown(stream);
+}
+
+static void close_now(twl_stream *stream)
+{
+    stream->state = TWL__CLOSING;
+    if (!stream->layer || twl__layers_close(stream)) finish(stream, TWL_EEOF);
+}
+
+static bool may_send_end(const twl_stream *stream)
+{
+    return stream->shutdown && !stream->end_sent &&
+           (!stream->layer || twl__layers_established(stream));
 }
 
 /* What an empty queue allows, once. Returns whether the queue was filled again. */
 static bool take_next_step(twl_stream *stream)
 {
+    if (stream->layer && twl__layers_pending(stream) > 0) return false;
     if (stream->wants_drain && stream->drain_due && stream->events->on_drain) {
         stream->drain_due = false;
         stream->events->on_drain(stream);
-        if (has_output(stream)) return true;
+        if (twl_stream_pending(stream) > 0) return true;
     }
     if (stream->held || stream->state == TWL__CLOSED) return false;
     if (stream->state == TWL__CLOSING)
-        finish(stream, TWL_EEOF);
-    else if (stream->shutdown && !stream->end_sent)
+        close_now(stream);
+    else if (may_send_end(stream))
         send_end(stream);
     if (stream->state == TWL__OPEN && stream->end_sent && stream->ended)
-        finish(stream, TWL_EEOF);
-    return has_output(stream);
+        close_now(stream);
+    return twl_stream_pending(stream) > 0;
 }
 
 /* Send, then do what was waiting for an empty queue. */
@@ -178,6 +229,12 @@ static void receive_end(twl_stream *stream)
     stream->events->on_end(stream);
 }
 
+static void read_failed(twl_stream *stream, int reason)
+{
+    if (stream->layer) reason = twl__layers_read_error(stream, reason);
+    finish(stream, reason);
+}
+
 static void receive(twl_stream *stream)
 {
     char *buffer = stream->reactor->read_buffer;
@@ -186,7 +243,7 @@ static void receive(twl_stream *stream)
         long got = twl__socket_receive(stream->io.fd, buffer, TWL__READ_SIZE);
         if (got == TWL__AGAIN) return;
         if (got < 0)
-            finish(stream, (int)got);
+            read_failed(stream, (int)got);
         else if (got == 0)
             receive_end(stream);
         else
@@ -212,12 +269,17 @@ static void run_job(twl_job *job)
 {
     twl_stream *stream = TWL__CONTAINER(twl_stream, job, job);
 
-    if (stream->state != TWL__CLOSED) {
-        if (!is_blocked(stream)) flush(stream);
+    if (stream->state == TWL__CLOSED) {
+        twl__unlink(&stream->link);
+        stream->events->on_closed(stream, stream->reason);
         return;
     }
-    twl__unlink(&stream->link);
-    stream->events->on_closed(stream, stream->reason);
+    if (stream->layer) {
+        stream->dispatching = true;
+        twl__layers_resume(stream);
+        stream->dispatching = false;
+    }
+    if (!is_blocked(stream)) flush(stream);
 }
 
 size_t twl_stream_size(void)
@@ -265,6 +327,7 @@ void twl_stream_resume(twl_stream *stream)
 {
     stream->paused = false;
     update_events(stream, is_blocked(stream));
+    if (stream->layer) need_job(stream);
 }
 
 void twl_stream_pause(twl_stream *stream)
@@ -280,6 +343,12 @@ static bool accepts_output(const twl_stream *stream)
     return stream->held || (stream->state == TWL__OPEN && !stream->shutdown);
 }
 
+/* Where to write to. */
+static struct twl__buffer *queue_of(twl_stream *stream)
+{
+    return stream->layer ? &stream->layer->tls.plain : &stream->output;
+}
+
 static int output_added(twl_stream *stream, int rc)
 {
     if (rc == 0 && !stream->dispatching) need_job(stream);
@@ -291,7 +360,7 @@ int twl_stream_write(twl_stream *stream, const char *bytes, size_t length)
     if (!accepts_output(stream) || length == 0) return 0;
     return output_added(
         stream,
-        twl__buffer_copy(stream->reactor, &stream->output, bytes, length));
+        twl__buffer_copy(stream->reactor, queue_of(stream), bytes, length));
 }
 
 int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,
@@ -300,7 +369,7 @@ int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,
     int rc = 0;
 
     if (accepts_output(stream) && length > 0) {
-        rc = twl__buffer_hold(stream->reactor, &stream->output, bytes, length,
+        rc = twl__buffer_hold(stream->reactor, queue_of(stream), bytes, length,
                               release, stream->context, token);
         if (rc == 0) return output_added(stream, 0);
     }
@@ -310,14 +379,17 @@ int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,
 
 size_t twl_stream_pending(const twl_stream *stream)
 {
-    return stream->state == TWL__CLOSED ? 0 : stream->output.length;
+    if (stream->state == TWL__CLOSED) return 0;
+    return stream->output.length +
+           (stream->layer ? twl__layers_pending(stream) : 0);
 }
 
 void twl_stream_notify_drain(twl_stream *stream, bool wanted)
 {
     stream->wants_drain = wanted;
     if (!wanted || stream->state == TWL__CLOSED) return;
-    stream->drain_due = stream->output.length == 0;
+    /* What TLS itself has to send does not count. */
+    stream->drain_due = queue_of(stream)->length == 0;
     if (stream->drain_due) need_job(stream);
 }
 
@@ -354,6 +426,7 @@ void twl_stream_discard(twl_stream *stream)
     if (stream->state != TWL__CLOSED) finish(stream, TWL_EEOF);
     twl_job_cancel(&stream->job);
     twl__unlink(&stream->link);
+    if (stream->layer) twl__layers_free(stream);
 }
 
 bool twl_stream_open(const twl_stream *stream)
@@ -368,7 +441,7 @@ bool twl_stream_closing(const twl_stream *stream)
 
 bool twl_stream_reading(const twl_stream *stream)
 {
-    return wants_read(stream);
+    return stream->state == TWL__OPEN && !stream->paused && !stream->ended;
 }
 
 int twl_stream_local(const twl_stream *stream, twl_address *out)

@@ -4,6 +4,8 @@
  *   OPEN -> CLOSING -> CLOSED     twl_stream_close(): output first
  *   OPEN ------------> CLOSED     the end, an error, twl_stream_abort()
  *
+ * With TLS, the stream's events are those of stream_tls.c, which calls the host's, and bytes go
+ * through the layers in between; CLOSING waits for the peer's close_notify as well.
  * In CLOSED the descriptor is gone and the queue with it: our address, which connectionLost may
  * ask for, has its place. on_closed is a job that still waits, or has been called. */
 #ifndef TWL_STREAM_H
@@ -25,6 +27,7 @@ struct twl_stream {
     void *context;
     ev_io io;
     twl_job job; /* queued while there is something to send or to tell */
+    struct twl__layer *layer; /* TLS, the innermost; NULL: plain */
     union {
         struct twl__buffer output;              /* until CLOSED */
         unsigned char local[TWL__KEPT_ADDRESS]; /* in CLOSED */
@@ -43,5 +46,16 @@ struct twl_stream {
     bool drain_due;   /* the queue ran empty since on_drain */
     bool dispatching; /* inside on_io, which will flush by itself */
 };
+
+/* ---- For stream_tls.c ------------------------------------------------------------------- */
+
+/* Give up the descriptor; on_closed follows with [reason]. */
+void twl__stream_finish(twl_stream *stream, int reason);
+/* Look again at what there is to send, and to resume, later in this turn. */
+void twl__stream_later(twl_stream *stream);
+/* Look again at whether the stream is to be read. */
+void twl__stream_update(twl_stream *stream);
+/* Offer the queue to the kernel, once, for a stream that ends whether it is taken or not. */
+void twl__stream_offer(twl_stream *stream);
 
 #endif

@@ -59,6 +59,9 @@ extern "C" {
 #define TWL_ENOHOSTNAME                                                        \
     (-20011) /* no name that the certificate could be checked against */
 #define TWL_ENOCERTIFICATE (-20012) /* a TLS server without a certificate */
+#define TWL_ETLS (-20013) /* TLS failed: twl_tls_error() has a sentence */
+#define TWL_ETRUNCATED                                                         \
+    (-20014) /* TLS: the peer's end came without its close_notify */
 
 /* One English sentence about [code], without a full stop. Static storage. */
 TWL_API const char *twl_error_message(int code);
@@ -546,6 +549,109 @@ TWL_API int twl_tls_context_rotate_ticket_keys(twl_tls_context *context);
 
 TWL_API twl_tls_context *twl_tls_context_retain(twl_tls_context *context);
 TWL_API void twl_tls_context_release(twl_tls_context *context);
+
+/* ---- TLS: sessions ----------------------------------------------------------------------- */
+
+/* One connection's TLS. A stream has its own, see twl_stream_start_tls(); those that a host
+ * makes know no descriptor: ciphertext goes in by feed and out by output, plaintext in by write
+ * and out by read, and nothing is called back. All bytes are copied. */
+typedef struct twl_tls twl_tls;
+
+TWL_API size_t twl_tls_size(void);
+
+/* Begin. [hostname] is what a client asks for and has checked: a name or an IP literal, NULL
+ * for a server. The codes are those of a context that is of no use for this: TWL_ENOHOSTNAME,
+ * TWL_ENOCERTIFICATE, TWL_EINVAL; and TWL_ENOMEM. */
+TWL_API int twl_tls_init(void *memory, twl_reactor *reactor,
+                         twl_tls_context *context, bool client,
+                         const char *hostname);
+
+/* Free what it has; before its reactor is closed. Nothing for a closed one. */
+TWL_API void twl_tls_close(twl_tls *tls);
+
+/* Ciphertext came from the peer. TWL_ENOMEM. */
+TWL_API int twl_tls_feed(twl_tls *tls, const char *bytes, size_t length);
+
+/* Go on with the handshake: 1 when it is done, 0 where it needs more from the peer, or what
+ * twl_tls_read() returns. A client's first call makes its first message. */
+TWL_API int twl_tls_handshake(twl_tls *tls);
+
+/* Plaintext: how many bytes, or 0 where more ciphertext is needed; TWL_EEOF for the peer's
+ * close_notify, TWL_ETLS, TWL_ENOMEM. Goes on with the handshake first. May make output. */
+TWL_API long twl_tls_read(twl_tls *tls, char *bytes, size_t size);
+
+/* Queue plaintext; dropped after twl_tls_shutdown(). TWL_ENOMEM. */
+TWL_API int twl_tls_write(twl_tls *tls, const char *bytes, size_t length);
+
+/* Encrypt what is queued, in records as large as may be, once the handshake is done. TWL_ETLS,
+ * TWL_ENOMEM. */
+TWL_API int twl_tls_flush(twl_tls *tls);
+
+/* Say close_notify behind what was flushed: no more is written. Reading goes on. Nothing before
+ * the handshake is done. */
+TWL_API void twl_tls_shutdown(twl_tls *tls);
+
+/* The front of what is to be sent to the peer: its length, 0 where there is nothing. Then tell
+ * how much of it was sent. */
+TWL_API size_t twl_tls_output(const twl_tls *tls, const char **bytes);
+TWL_API void twl_tls_sent(twl_tls *tls, size_t length);
+
+TWL_API bool twl_tls_established(const twl_tls *tls);
+
+/* "TLSv1.3" and "TLS_AES_256_GCM_SHA384", as OpenSSL calls them; NULL before the handshake is
+ * done. */
+TWL_API const char *twl_tls_version(const twl_tls *tls);
+TWL_API const char *twl_tls_cipher(const twl_tls *tls);
+
+/* What was agreed on by ALPN, which is not NUL-terminated: its length, 0 for nothing. */
+TWL_API size_t twl_tls_protocol(const twl_tls *tls, const char **name);
+
+/* Whether an earlier session was resumed, without certificates. */
+TWL_API bool twl_tls_resumed(const twl_tls *tls);
+
+/* The certificate of the peer in DER, copied if it fits: its length, 0 for none. */
+TWL_API int twl_tls_peer_certificate(const twl_tls *tls, unsigned char *der,
+                                     size_t size);
+
+/* The sentence for TWL_ETLS, such as "certificate has expired"; NULL: that of the code must
+ * do. */
+TWL_API const char *twl_tls_error(const twl_tls *tls);
+
+typedef struct twl_tls_start {
+    size_t size; /* set by the initialiser */
+    twl_tls_context *context;
+    bool client;
+    const char *hostname; /* see twl_tls_init() */
+    double timeout;       /* seconds for the handshake; 30; 0: none */
+    /* What was read from the stream, but belongs to TLS. */
+    const char *received;
+    size_t received_length;
+    /* The handshake is done; no plaintext has left or was delivered. Not called where another
+     * session was started inside this one already. May be NULL. */
+    void (*on_handshake)(twl_stream *stream);
+} twl_tls_start;
+
+#define TWL_TLS_START_INIT                                                     \
+    {                                                                          \
+        .size = sizeof(twl_tls_start), .timeout = 30.                          \
+    }
+
+/* Go on in TLS. What was written before leaves as it is, what is written from now on is
+ * encrypted, as soon as the handshake is done. On a stream with TLS, the new one runs inside the
+ * old. All functions on streams keep their meaning, and:
+ *   An end is a close_notify. The peer's connection may end without one: TWL_ETRUNCATED.
+ *   twl_stream_close() says ours, and waits for the peer's, for a moment. Before the handshake is
+ *   done, and without anything written, it is an abort.
+ *   twl_stream_abort() with TWL_EEOF says ours if the kernel takes it at once.
+ *   twl_stream_pause() does not stop a handshake.
+ * Returns what twl_tls_init() does, TWL_EINVAL for a bad timeout, TWL_ECLOSED for a stream that
+ * is closing, or whose one or other end is over. */
+TWL_API int twl_stream_start_tls(twl_stream *stream,
+                                 const twl_tls_start *start);
+
+/* The innermost session of a stream, to be looked at, until on_closed returns; NULL if it has
+ * none. */
+TWL_API const twl_tls *twl_stream_tls(const twl_stream *stream);
 
 /* ---- Descriptors ---------------------------------------------------------------------- */
 
