@@ -145,7 +145,6 @@ static int open_contexts(void)
     int rc;
 
     server.trust_system = client.trust_system = false;
-    server.alloc = client.alloc = counted_alloc;
     identify(&server, &room.identity);
     client.trust = room.identity.certificate;
     rc = twl_tls_context_open(&server, error, sizeof error, &room.contexts[0]);

@@ -19,7 +19,6 @@ static int open_context(twl_tls_config *config, twl_tls_context **out)
     char error[256] = "";
     int rc;
 
-    config->alloc = counted_alloc;
     config->trust_system = false;
     rc = twl_tls_context_open(config, error, sizeof error, out);
     if (rc < 0 && rc != TWL_ENOMEM) printf("%s\n", error);
