@@ -67,6 +67,13 @@ const twl_http1_line *twl_http1_find(const twl_http1_head *head, int field,
     return NULL;
 }
 
+static bool has_value(const twl_http1_head *head, int field)
+{
+    const twl_http1_line *line = twl_http1_find(head, field, 0);
+
+    return line && line->value_length > 0;
+}
+
 static bool says(const char *buffer, const twl_http1_head *head, int field,
                  const char *word)
 {
@@ -131,26 +138,39 @@ static int read_length(const char *buffer, twl_http1_head *head)
     return 0;
 }
 
+/* What one field line adds to the transfer codings. An empty element, which RFC 9110 5.6.1 would
+ * have us ignore, is an error: not everybody does. */
+static int add_codings(const char *at, const char *end, bool *chunked,
+                       bool *unknown)
+{
+    for (const char *comma = at; comma < end; at = comma + 1) {
+        const char *element;
+        size_t length;
+
+        for (comma = at; comma < end && *comma != ',';) comma++;
+        if (*chunked || !next_element(&at, comma, &element, &length))
+            return TWL_EHTTP_CODING;
+        *chunked = equal_words(element, length, "chunked");
+        *unknown |= !*chunked;
+    }
+    return 0;
+}
+
 /* The transfer codings of all lines together: chunked, once, at the end; RFC 9112 6.1. */
 static int check_codings(const char *buffer, const twl_http1_head *head)
 {
     const twl_http1_line *line = head->lines, *last = line + head->count;
-    bool chunked = false, unknown = false;
+    bool chunked = false, unknown = false, response = head->status > 0;
+    int rc;
 
     for (; line < last; line++) {
-        const char *at = buffer + line->value, *end = at + line->value_length,
-                   *element;
-        size_t length;
+        const char *value = buffer + line->value;
         if (line->field != TWL_FIELD_TRANSFER_ENCODING) continue;
-        while (next_element(&at, end, &element, &length)) {
-            if (chunked) return TWL_EHTTP_CODING;
-            chunked = equal_words(element, length, "chunked");
-            unknown |= !chunked;
-        }
+        if (line->value_length == 0) return TWL_EHTTP_CODING;
+        rc = add_codings(value, value + line->value_length, &chunked, &unknown);
+        if (rc < 0) return rc;
     }
-    if (!chunked)
-        return unknown && head->status ? TWL_EHTTP_CODING_UNKNOWN
-                                       : TWL_EHTTP_CODING;
+    if (!chunked && !response) return TWL_EHTTP_CODING;
     return unknown ? TWL_EHTTP_CODING_UNKNOWN : 0;
 }
 
@@ -200,7 +220,7 @@ int twl__http1_frame_request(const char *buffer, const twl_http1_limits *limits,
     }
     /* What HTTP/1.0 cannot do is ignored: RFC 9110 7.8, 10.1.1. */
     if (head->minor == 0) return 0;
-    head->upgrade = has(head, TWL_FIELD_UPGRADE) &&
+    head->upgrade = has_value(head, TWL_FIELD_UPGRADE) &&
                     says(buffer, head, TWL_FIELD_CONNECTION, "upgrade");
     head->expect_continue =
         has(head, TWL_FIELD_EXPECT) &&

@@ -365,7 +365,11 @@ static void ambiguous_bodies_are_refused(void)
         {GET CODING("chunked") LENGTH("5") END, TWL_EHTTP_LENGTH_CODING},
         {GET CODING("chunked") END, 1},
         {GET CODING("ChunKed") END, 1},
-        {GET CODING(" , chunked ,") END, 1}, /* RFC 9110 5.6.1.2 */
+        {GET CODING("gzip, Chunked") END, TWL_EHTTP_CODING_UNKNOWN},
+        {GET CODING(", chunked") END,
+         TWL_EHTTP_CODING}, /* not RFC 9110 5.6.1 */
+        {GET CODING("chunked,") END, TWL_EHTTP_CODING},
+        {GET CODING("gzip, , chunked") END, TWL_EHTTP_CODING},
         {GET CODING("gzip") END, TWL_EHTTP_CODING},
         {GET CODING("chunked, gzip") END, TWL_EHTTP_CODING},
         {GET CODING("chunked, chunked") END, TWL_EHTTP_CODING},
@@ -439,6 +443,8 @@ static void requests_say_how_they_go_on(void)
          -1, true, true, false},
         {GET "Upgrade: websocket\r\n" END, TWL_BODY_NONE, -1, true, false,
          false},
+        {GET "Connection: upgrade\r\nUpgrade:\r\n" END, TWL_BODY_NONE, -1, true,
+         false, false},
         {GET "Connection: upgrade\r\n" END, TWL_BODY_NONE, -1, true, false,
          false},
         {GET10 "Connection: upgrade\r\nUpgrade: a\r\n" END, TWL_BODY_NONE, -1,
