@@ -17,6 +17,10 @@ local function has_program(name)
   return function() return shell.succeeds("command -v " .. name) end
 end
 
+local function has_file(path)
+  return function() return shell.succeeds("test -f " .. path) end
+end
+
 local known = {
   libev = { title = "raw libev, C", short = "raw" },
   twistlua = { title = "twistlua" },
@@ -30,6 +34,12 @@ local known = {
   },
   uvloop = {
     title = "uvloop", package = "python3-uvloop", found = has_python_module "uvloop", program = PYTHON,
+  },
+  http_parser = {
+    title = "http_parser", package = "libhttp-parser-dev", found = has_file "/usr/include/http_parser.h",
+  },
+  llhttp = {
+    title = "llhttp", package = "node-llhttp", found = has_file "/usr/share/llhttp/llhttp.c",
   },
   lua = { title = "lua5.4", package = "lua5.4", found = has_program "lua5.4", program = "lua5.4" },
   python = { title = "Python", package = "python3", found = has_program(PYTHON), program = PYTHON },

@@ -14,6 +14,7 @@ groups (all of them without one):
   timers      callLater made, fired and cancelled; rows: fired cancelled pending
   startup     a program that does nothing
   deferred    chains of callbacks
+  http1       heads of messages parsed; rows: browser curl nginx
 
 options:
   --quick            a few seconds a row: does it run, not how fast
@@ -24,7 +25,7 @@ options:
 $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
-local GROUPS = { "echo", "timers", "startup", "deferred" }
+local GROUPS = { "echo", "timers", "startup", "deferred", "http1" }
 
 local function fail(message)
   io.stderr:write("bench: ", message, "\n", USAGE)
