@@ -21,6 +21,14 @@ static const struct own_error {
     {TWL_ETLS, "ETLS", "TLS failed"},
     {TWL_ETRUNCATED, "ETRUNCATED",
      "The peer ended the connection without a TLS close_notify"},
+    {TWL_ENOCERTIFICATE, "ENOCERTIFICATE",
+     "A TLS server needs a certificate"},
+    {TWL_ENOADDRESS, "ENOADDRESS", "The name has no such address"},
+    {TWL_EFORMERR, "EFORMERR", "The name server did not understand"},
+    {TWL_ESERVFAIL, "ESERVFAIL", "The name server failed"},
+    {TWL_ENXDOMAIN, "ENXDOMAIN", "There is no such name"},
+    {TWL_ENOTIMP, "ENOTIMP", "The name server does not answer such questions"},
+    {TWL_EREFUSED, "EREFUSED", "The name server refused to answer"},
 };
 
 static const struct own_error *find_own(int code)

@@ -204,6 +204,7 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__connectors_close(reactor);
     twl__watches_close(reactor);
     twl__signals_close(reactor);
+    twl__resolver_close(reactor);
     twl__timers_close(reactor);
     twl__wakeup_close(reactor);
     twl__tls_close_reactor(reactor);

@@ -16,6 +16,7 @@
 enum { TWL__READ_SIZE = 128 * 1024 };
 
 struct twl__post;
+struct twl__resolver;
 struct twl__segment;
 struct twl__scratch;
 struct bio_method_st;
@@ -54,6 +55,8 @@ struct twl_reactor {
     /* Everything that holds a descriptor, for twl_reactor_close(). */
     struct twl__link streams, listeners, connectors, watches, signals;
 
+    struct twl__resolver *resolver; /* NULL until the first look-up */
+
     char *read_buffer; /* TWL__READ_SIZE bytes, shared by all streams */
     struct twl__segment *free_segments;
     size_t free_segment_count;
@@ -83,6 +86,7 @@ void twl__listeners_close(twl_reactor *reactor);
 void twl__connectors_close(twl_reactor *reactor);
 void twl__watches_close(twl_reactor *reactor);
 void twl__signals_close(twl_reactor *reactor);
+void twl__resolver_close(twl_reactor *reactor);
 
 /* A new owner of [fd] appears: a watch that still stands for that number lost its descriptor
  * without saying so, and must not see the new one's events. */

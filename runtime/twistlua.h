@@ -62,6 +62,13 @@ extern "C" {
 #define TWL_ETLS (-20013) /* TLS failed: twl_tls_error() has a sentence */
 #define TWL_ETRUNCATED                                                         \
     (-20014) /* TLS: the peer's end came without its close_notify */
+/* What name servers say: -20200 and the RCODE of RFC 1035, 4.1.1. */
+#define TWL_ENOADDRESS (-20200) /* the name has no address of the family */
+#define TWL_EFORMERR (-20201)
+#define TWL_ESERVFAIL (-20202)
+#define TWL_ENXDOMAIN (-20203) /* there is no such name */
+#define TWL_ENOTIMP (-20204)
+#define TWL_EREFUSED (-20205)
 
 /* One English sentence about [code], without a full stop. Static storage. */
 TWL_API const char *twl_error_message(int code);
@@ -652,6 +659,87 @@ TWL_API int twl_stream_start_tls(twl_stream *stream,
 /* The innermost session of a stream, to be looked at, until on_closed returns; NULL if it has
  * none. */
 TWL_API const twl_tls *twl_stream_tls(const twl_stream *stream);
+
+/* ---- Names ------------------------------------------------------------------------------- */
+
+/* The resolver of a reactor is opened by the first look-up. It answers from the hosts file,
+ * from what it learnt as long as that is valid, or asks the name servers; those and the search
+ * list are read again when resolv.conf has changed. It works by c-ares, whose memory is not the
+ * reactor's allocator's: ares_library_init_mem() counts for the process, and is the host's. */
+
+typedef struct twl_resolver_config {
+    size_t size; /* set by the initialiser */
+    const char
+        *servers; /* "127.0.0.1:5353,[::1]:53"; NULL: those of resolv_conf */
+    const char *resolv_conf; /* NULL: "/etc/resolv.conf" */
+    const char *hosts;       /* NULL: "/etc/hosts" */
+    unsigned cache_size;     /* names kept at most; 0: none */
+    double ttl_min, ttl_max; /* bounds for how long addresses are kept */
+    double negative_ttl_max; /* and for that there are none */
+} twl_resolver_config;
+
+#define TWL_RESOLVER_CONFIG_INIT                                               \
+    {                                                                          \
+        sizeof(twl_resolver_config), NULL, NULL, NULL, 1000, 0., 86400., 300.  \
+    }
+
+/* Begin anew with [config], whose strings are copied, and with nothing learnt. What is being
+ * asked stays with the servers that are asked. TWL_EINVAL: bad servers or bounds. */
+TWL_API int twl_resolver_configure(twl_reactor *reactor,
+                                   const twl_resolver_config *config);
+
+/* Ask the hosts file only, at once: its first address for [name]. TWL_ENXDOMAIN,
+ * TWL_ENOADDRESS. */
+TWL_API int twl_resolver_hosts(twl_reactor *reactor, const char *name,
+                               enum twl_family family, twl_address *out);
+
+/* The addresses of a name; valid until the function that it was given to returns. */
+typedef struct twl_answer twl_answer;
+TWL_API size_t twl_answer_count(const twl_answer *answer);
+TWL_API void twl_answer_address(const twl_answer *answer, size_t index,
+                                long port, twl_address *out);
+
+enum { TWL_LOOKUP_TRIES = 8 };
+
+typedef struct twl_lookup twl_lookup;
+
+typedef struct twl_lookup_config {
+    size_t size;            /* set by the initialiser */
+    const char *name;       /* with a dot at its end: as it stands */
+    enum twl_family family; /* TWL_IPV4 or TWL_IPV6 */
+    int tries;              /* 1 to TWL_LOOKUP_TRIES */
+    double timeouts
+        [TWL_LOOKUP_TRIES]; /* of each try, in which every server is asked */
+} twl_lookup_config;
+
+#define TWL_LOOKUP_CONFIG_INIT                                                 \
+    {                                                                          \
+        sizeof(twl_lookup_config), NULL, TWL_IPV4, 4,                          \
+        {                                                                      \
+            1., 3., 11., 45.                                                   \
+        }                                                                      \
+    }
+
+/* The end of a look-up: [code] 0 and one address or more; or a negative code, which with
+ * TWL_ENXDOMAIN and TWL_ENOADDRESS is about the name, else about the servers: TWL_ETIMEDOUT,
+ * TWL_ESERVFAIL, TWL_EREFUSED, -ECONNREFUSED (none was reached) and so on. */
+typedef void (*twl_lookup_fn)(twl_lookup *lookup, int code,
+                              const twl_answer *answer);
+
+TWL_API size_t twl_lookup_size(void);
+TWL_API void twl_lookup_init(void *memory, twl_reactor *reactor,
+                             twl_lookup_fn fn, void *context);
+TWL_API void *twl_lookup_context(const twl_lookup *lookup);
+
+/* Begin. Every outcome comes later by the function. Look-ups of the same name share what is
+ * sent. TWL_EINVAL: no such family, a bad time-out, or no name that can be asked for: empty or
+ * too long labels, more than 253 bytes, spaces or other than ASCII; TWL_EBUSY; TWL_ENOMEM. */
+TWL_API int twl_lookup_start(twl_lookup *lookup,
+                             const twl_lookup_config *config);
+
+/* End it; its function is not called any more. */
+TWL_API void twl_lookup_cancel(twl_lookup *lookup);
+TWL_API bool twl_lookup_active(const twl_lookup *lookup);
 
 /* ---- Descriptors ---------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@ static void names_codes_of_its_own(void)
     CHECK_TEXT("ECLOSED", twl_error_name(TWL_ECLOSED));
     CHECK_TEXT("EBACKEND", twl_error_name(TWL_EBACKEND));
     CHECK_TEXT("Object is closed", twl_error_message(TWL_ECLOSED));
+    CHECK_TEXT("ENXDOMAIN", twl_error_name(TWL_ENXDOMAIN));
 }
 
 static void has_an_answer_for_unknown_codes(void)
