@@ -31,7 +31,7 @@ typedef struct twl_context {
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
     struct twl__class timers, watches, signals, transports, listeners,
-        connectors, sockets, tls_contexts;
+        connectors, lookups, sockets, tls_contexts;
 } twl_context;
 
 #define twl__context_of(L)                                                     \
@@ -138,6 +138,7 @@ void twl__open_signal(lua_State *L, twl_context *context);
 void twl__open_transport(lua_State *L, twl_context *context);
 void twl__open_listener(lua_State *L, twl_context *context);
 void twl__open_connector(lua_State *L, twl_context *context);
+void twl__open_resolver(lua_State *L, twl_context *context);
 void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);

@@ -48,6 +48,7 @@ end
 
 define("IOError", Error)
 define("DNSLookupError", errors.IOError, "DNS lookup failed")
+errors.DNSLookupError.options = { errno = "integer", code = "string", hostname = "string" }
 
 define("BindError", Error, "An error occurred binding to an interface")
 define("CannotListenError", errors.BindError)

@@ -240,6 +240,34 @@ function core.connector.start(done, timeout, kind, host, port, bindKind, bindHos
 ---Raise for a place that start would refuse.
 function core.connector.check(...) end
 
+---@class twistlua.core.lookup
+local lookup = {}
+
+function lookup:cancel() end
+
+core.resolver = {}
+
+---Look up the addresses of one family; `done` is called later, once: with literals, or with nil and why.
+---@param done fun(literals: string[]|nil, message: string?, name: string?, errno: integer?)
+---@param family "IPv4"|"IPv6"
+---@param name string
+---@param timeouts number[]|nil seconds of each try
+---@return twistlua.core.lookup|nil, string? message, string? name, integer? errno
+function core.resolver.start(done, family, name, timeouts) end
+
+---@param options table see Reactor:configureResolver; servers is a string here
+---@return true|nil, string? message, string? name, integer? errno
+function core.resolver.configure(options) end
+
+---The first address of a name in the hosts file.
+---@param name string
+---@param family "IPv4"|"IPv6"
+---@return string|nil literal, string? message, string? name, integer? errno
+function core.resolver.hosts(name, family) end
+
+---@return twistlua.core.lookup[] those that are under way
+function core.resolver.live() end
+
 core.socket = {}
 
 ---@return userdata|nil, string? message, string? name, integer? errno

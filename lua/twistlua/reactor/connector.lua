@@ -118,25 +118,35 @@ function Connector:_begin()
   self:_lookUp(port)
 end
 
--- A look-up that was cancelled may be followed by another attempt when its outcome is told.
+-- A look-up that was cancelled may be followed by another attempt when its outcome is told. What time it
+-- takes is taken from the attempt's.
 function Connector:_lookUp(port)
-  local lookup = self.reactor:resolve(self.host)
-  local attempt = { cancel = function() lookup:cancel() end }
+  local reactor, lookup, alarm = self.reactor, self.reactor:resolve(self.host), nil
+  local began = reactor:seconds()
+  local function quiet()
+    if alarm and alarm:active() then alarm:cancel() end
+  end
+  local attempt = { cancel = function()
+    quiet()
+    lookup:cancel()
+  end }
   self._attempt = attempt
-  self.reactor:_soon(function()
-    lookup:addCallbacks(
-      function(literal)
-        if self._attempt == attempt then self:_resolved(literal, port) end
-      end,
-      function(failure)
-        if self._attempt == attempt then self:_fail(failure) end
-      end)
+  if self.timeout > 0 then
+    alarm = reactor:callLater(self.timeout, function() self:_giveUp(errors.TimeoutError()) end)
+  end
+  reactor:_soon(function()
+    lookup:addBoth(function(outcome)
+      quiet()
+      if self._attempt ~= attempt then return end
+      if core.failure.isFailure(outcome) then return self:_fail(outcome) end
+      self:_resolved(outcome, port, reactor:seconds() - began)
+    end)
   end)
 end
 
-function Connector:_resolved(literal, port)
+function Connector:_resolved(literal, port, elapsed)
   if type(literal) == "string" and resolver.isLiteral(literal) then
-    return self:_start({ "TCP", literal, port })
+    return self:_start({ "TCP", literal, port }, elapsed)
   end
   local answer = ("the resolver answered '%s' for '%s'"):format(tostring(literal), self.host)
   self:_fail(Failure(errors.DNSLookupError(answer)))
@@ -150,7 +160,7 @@ function Connector:_failSoon(err)
   end)
 end
 
-function Connector:_start(place)
+function Connector:_start(place, elapsed)
   if self._checkLock and not core.listener.locked(place[2]) then
     return self:_failSoon(errors.ConnectError("nobody holds " .. place[2] .. ".lock"))
   end
@@ -158,6 +168,8 @@ function Connector:_start(place)
   if bind[1] and not resolver.isLiteral(bind[2]) then
     return self:_failSoon(errors.ConnectBindError(("'%s' is no IP address"):format(bind[2])))
   end
+  local timeout = self.timeout
+  if timeout > 0 and elapsed then timeout = math.max(timeout - elapsed, 0.001) end
   self._attempt = core.connector.start(function(transport, ...)
     self._attempt = nil
     if transport then
@@ -165,7 +177,7 @@ function Connector:_start(place)
     else
       self:_fail(Failure(self:_errorOf(...)))
     end
-  end, self.timeout, place[1], place[2], place[3], bind[1], bind[2], bind[3])
+  end, timeout, place[1], place[2], place[3], bind[1], bind[2], bind[3])
 end
 
 function Connector:_errorOf(message, name, errno, binding)

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- reactor/resolver.lua -- names and services without asking the network: literals, /etc/hosts, /etc/services.
+-- reactor/resolver.lua -- names and services without asking the network: literals, the hosts file,
+-- /etc/services; and the way to reactor/names.lua, which asks, for when it is needed.
 
-local core   = require "twistlua.core"
-local errors = require "twistlua.error"
+local core = require "twistlua.core"
 
 local resolver = {}
 
@@ -30,22 +30,12 @@ local function search(path, accept)
   file:close()
 end
 
-local function inHosts(name)
-  name = name:lower()
-  local found = search("/etc/hosts", function(words)
-    for i = 2, #words do
-      if words[i]:lower() == name and not words[1]:find(":", 1, true) then return words[1] end
-    end
-  end)
-  return found or name == "localhost" and "127.0.0.1" or nil
-end
-
 ---The IPv4 or IPv6 literal for `host`; a name that is in no file stays as it is.
 ---@param host string
 ---@return string
 function resolver.literal(host)
   if resolver.isLiteral(host) then return host end
-  return inHosts(host) or host
+  return core.resolver.hosts(host, "IPv4") or core.resolver.hosts(host, "IPv6") or host
 end
 
 ---@param port integer|string
@@ -62,23 +52,59 @@ function resolver.port(port)
   end)
 end
 
----Answers from /etc/hosts.
-resolver.hosts = {
-  getHostByName = function(_, name)
-    local defer = require "twistlua.defer"
-    local literal = inHosts(name)
-    if literal then return defer.succeed(literal) end
-    return defer.fail(errors.DNSLookupError(("no address found for '%s'"):format(name)))
-  end,
+---The resolver of both kinds that a reactor begins with.
+resolver.native = {
+  getHostByName = function(_, ...) return require("twistlua.reactor.names").getHostByName(...) end,
+  resolveHostName = function(_, ...) return require("twistlua.reactor.names").resolveHostName(...) end,
 }
 
----@return twistlua.Deferred
-function resolver.resolve(chosen, name)
+local CALLER = 3   -- of the reactor's method, which has left the stack by a tail call
+
+local function checkName(what, name)
+  if type(name) ~= "string" then error(("%s: name must be a string, got %s"):format(what, type(name)), CALLER) end
+end
+
+---@param simple table a resolver with getHostByName
+---@return twistlua.Deferred literal
+function resolver.resolve(simple, name, timeout)
   local defer = require "twistlua.defer"
-  if type(name) ~= "string" then error("resolve: name must be a string, got " .. type(name), 3) end
+  checkName("resolve", name)
+  local timeouts = require("twistlua.reactor.names").timeouts("resolve", timeout, CALLER)
   if name == "" then return defer.succeed("0.0.0.0") end
   if resolver.isLiteral(name) then return defer.succeed(name) end
-  return chosen:getHostByName(name)
+  return simple:getHostByName(name, timeouts)
+end
+
+local TYPES = { [4] = "IPv4Address", [6] = "IPv6Address" }
+
+---@param nameResolver table with resolveHostName
+---@return twistlua.Deferred literals
+function resolver.resolveAll(nameResolver, name, given)
+  local names, family = require "twistlua.reactor.names", given.family
+  checkName("resolveAll", name)
+  local timeouts = names.timeouts("resolveAll", given.timeout, CALLER)
+  if family and not TYPES[family] then error("resolveAll: family must be 4 or 6, got " .. family, CALLER - 1) end
+  local types = family and { require("twistlua.address")[TYPES[family]] }
+  if name ~= "" and resolver.isLiteral(name) then
+    return require("twistlua.defer").succeed({ name })
+  end
+  return names.collect(nameResolver, name, types, timeouts)
+end
+
+---@param given table the options of Reactor:configureResolver, which stays on the stack
+function resolver.configure(given)
+  local options, servers = {}, given.servers
+  for name, value in pairs(given) do options[name] = value end
+  if servers then
+    for i, server in ipairs(servers) do
+      if type(server) ~= "string" then
+        error(("configureResolver: server %d must be a string, got %s"):format(i, type(server)), CALLER)
+      end
+    end
+    options.servers = table.concat(servers, ",")
+  end
+  local ok, message = core.resolver.configure(options)
+  if not ok then error("configureResolver: bad servers, or bad limits: " .. message, CALLER) end
 end
 
 return resolver
