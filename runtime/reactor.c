@@ -149,6 +149,7 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
     twl__list_init(&reactor->streams);
     twl__list_init(&reactor->listeners);
     twl__list_init(&reactor->connectors);
+    twl__list_init(&reactor->datagrams);
     twl__list_init(&reactor->watches);
     twl__list_init(&reactor->signals);
     reactor->reserve_fd = -1;
@@ -202,6 +203,7 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__streams_close(reactor);
     twl__listeners_close(reactor);
     twl__connectors_close(reactor);
+    twl__datagrams_close(reactor);
     twl__watches_close(reactor);
     twl__signals_close(reactor);
     twl__resolver_close(reactor);

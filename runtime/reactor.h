@@ -53,11 +53,12 @@ struct twl_reactor {
     struct twl__timers timers;
 
     /* Everything that holds a descriptor, for twl_reactor_close(). */
-    struct twl__link streams, listeners, connectors, watches, signals;
+    struct twl__link streams, listeners, connectors, datagrams, watches,
+        signals;
 
     struct twl__resolver *resolver; /* NULL until the first look-up */
 
-    char *read_buffer; /* TWL__READ_SIZE bytes, shared by all streams */
+    char *read_buffer; /* TWL__READ_SIZE bytes, shared by all that receive */
     struct twl__segment *free_segments;
     size_t free_segment_count;
     struct twl__scratch *scratches; /* free buffers for plaintext */
@@ -84,6 +85,7 @@ void twl__wakeup_close(twl_reactor *reactor);
 void twl__streams_close(twl_reactor *reactor);
 void twl__listeners_close(twl_reactor *reactor);
 void twl__connectors_close(twl_reactor *reactor);
+void twl__datagrams_close(twl_reactor *reactor);
 void twl__watches_close(twl_reactor *reactor);
 void twl__signals_close(twl_reactor *reactor);
 void twl__resolver_close(twl_reactor *reactor);

@@ -16,7 +16,7 @@
 
 enum { LOCK_PATH = TWL_ADDRESS_TEXT + 8 };
 
-static int last_error(void)
+int twl__socket_error(void)
 {
     return errno == EAGAIN || errno == EWOULDBLOCK ? TWL__AGAIN : -errno;
 }
@@ -34,15 +34,14 @@ static int make_nonblocking(int fd)
     return fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : 0;
 }
 
-static int socket_new(const twl_address *address, int *out)
+int twl__socket_new(const twl_address *address, int type, int *out)
 {
     const struct sockaddr *any = (const void *)&address->storage;
 #ifdef SOCK_NONBLOCK
-    int fd =
-        socket(any->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(any->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
 #else
-    int fd = socket(any->sa_family, SOCK_STREAM, 0), rc;
+    int fd = socket(any->sa_family, type, 0), rc;
     if (fd < 0) return -errno;
     if ((rc = make_nonblocking(fd)) < 0) {
         close(fd);
@@ -53,13 +52,13 @@ static int socket_new(const twl_address *address, int *out)
     return 0;
 }
 
-static int turn_on(int fd, int level, int option)
+int twl__socket_turn_on(int fd, int level, int option)
 {
     const int on = 1;
     return setsockopt(fd, level, option, &on, sizeof on) < 0 ? -errno : 0;
 }
 
-static int bind_to(int fd, const twl_address *address)
+int twl__socket_bind(int fd, const twl_address *address)
 {
     return bind(fd, (const void *)&address->storage, address->length) < 0
                ? -errno
@@ -73,6 +72,12 @@ static const char *file_path(const twl_address *address)
     if (twl_address_family(address) != TWL_UNIX || un->sun_path[0] == '\0')
         return NULL;
     return un->sun_path;
+}
+
+int twl__socket_set_mode(const twl_address *address, int mode)
+{
+    const char *path = file_path(address);
+    return path && mode >= 0 && chmod(path, (mode_t)mode) < 0 ? -errno : 0;
 }
 
 /* Whoever holds the lock may take a socket for left over; other files are not ours. */
@@ -89,24 +94,23 @@ static int bind_listening(int fd, const twl_listener_config *config)
     int rc = 0;
 
     if (twl_address_family(config->address) != TWL_UNIX)
-        rc = turn_on(fd, SOL_SOCKET, SO_REUSEADDR);
+        rc = twl__socket_turn_on(fd, SOL_SOCKET, SO_REUSEADDR);
     if (rc == 0 && twl_address_family(config->address) == TWL_IPV6)
-        rc = turn_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+        rc = twl__socket_turn_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
     if (rc == 0 && config->reuse_port)
-        rc = turn_on(fd, SOL_SOCKET, SO_REUSEPORT);
+        rc = twl__socket_turn_on(fd, SOL_SOCKET, SO_REUSEPORT);
     if (rc < 0) return rc;
     if (path && config->lock) unlink_left_over(path);
-    if ((rc = bind_to(fd, config->address)) < 0) return rc;
-    if (path && config->mode >= 0 && chmod(path, (mode_t)config->mode) < 0)
-        return -errno;
-    return 0;
+    if ((rc = twl__socket_bind(fd, config->address)) < 0) return rc;
+    return twl__socket_set_mode(config->address, config->mode);
 }
 
 int twl__socket_listen(const twl_listener_config *config, int *out)
 {
     int fd = -1, rc;
 
-    if ((rc = socket_new(config->address, &fd)) < 0) return rc;
+    if ((rc = twl__socket_new(config->address, SOCK_STREAM, &fd)) < 0)
+        return rc;
     rc = bind_listening(fd, config);
     if (rc == 0 && listen(fd, config->backlog) < 0) rc = -errno;
     if (rc < 0)
@@ -129,7 +133,7 @@ int twl__socket_accept(int fd, int *out, twl_address *peer)
         accepted = accept(fd, (void *)&peer->storage, &length);
 #endif
     } while (accepted < 0 && errno == EINTR);
-    if (accepted < 0) return last_error();
+    if (accepted < 0) return twl__socket_error();
 #ifndef SOCK_NONBLOCK
     int rc = make_nonblocking(accepted);
     if (rc < 0) {
@@ -148,8 +152,8 @@ int twl__socket_connect(const twl_address *to, const twl_address *from,
     int fd = -1, rc;
 
     *binding = false;
-    if ((rc = socket_new(to, &fd)) < 0) return rc;
-    if (from && (rc = bind_to(fd, from)) < 0) {
+    if ((rc = twl__socket_new(to, SOCK_STREAM, &fd)) < 0) return rc;
+    if (from && (rc = twl__socket_bind(fd, from)) < 0) {
         *binding = true;
         close(fd);
         return rc;
@@ -180,7 +184,7 @@ long twl__socket_receive(int fd, char *buffer, size_t size)
     do {
         received = recv(fd, buffer, size, 0);
     } while (received < 0 && errno == EINTR);
-    return received < 0 ? last_error() : (long)received;
+    return received < 0 ? twl__socket_error() : (long)received;
 }
 
 long twl__socket_send(int fd, const struct iovec *vectors, int count)
@@ -195,7 +199,7 @@ long twl__socket_send(int fd, const struct iovec *vectors, int count)
         else
             sent = sendmsg(fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
-    return sent < 0 ? last_error() : (long)sent;
+    return sent < 0 ? twl__socket_error() : (long)sent;
 }
 
 int twl__socket_shutdown(int fd)
@@ -267,12 +271,10 @@ static int check_kind(int fd, bool listening)
     return listening ? 0 : twl__socket_peer(fd, &peer);
 }
 
-int twl_fd_adopt(int fd, bool listening, int *out)
+int twl__socket_duplicate(int fd, int *out)
 {
-    int rc, copy;
+    int rc, copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-    if ((rc = check_kind(fd, listening)) < 0) return rc;
-    copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0) return -errno;
     if ((rc = make_nonblocking(copy)) < 0) {
         close(copy);
@@ -280,6 +282,12 @@ int twl_fd_adopt(int fd, bool listening, int *out)
     }
     *out = copy;
     return 0;
+}
+
+int twl_fd_adopt(int fd, bool listening, int *out)
+{
+    int rc = check_kind(fd, listening);
+    return rc < 0 ? rc : twl__socket_duplicate(fd, out);
 }
 
 int twl__reserve_open(void)

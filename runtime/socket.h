@@ -10,6 +10,15 @@ struct iovec;
 
 enum { TWL__AGAIN = -20100 };
 
+/* A non-blocking socket of [type] for [address], and its pieces, for datagram_socket.c. */
+int twl__socket_new(const twl_address *address, int type, int *out);
+int twl__socket_bind(int fd, const twl_address *address);
+int twl__socket_set_mode(const twl_address *address, int mode);
+int twl__socket_turn_on(int fd, int level, int option);
+int twl__socket_duplicate(int fd, int *out);
+/* What errno says. */
+int twl__socket_error(void);
+
 int twl__socket_listen(const twl_listener_config *config, int *out);
 int twl__socket_accept(int fd, int *out, twl_address *peer);
 

@@ -3,7 +3,7 @@
  *
  * A reactor turns file descriptors, timers and signals into calls. Everything else in this
  * header is an object that belongs to one reactor: timers, watches, streams, listeners,
- * connection attempts. They all follow the same six rules.
+ * connection attempts, datagram sockets. They all follow the same six rules.
  *
  * Memory. The host provides the memory of an object: twl_X_size() bytes, aligned as malloc
  *   aligns, filled by twl_X_init(). It must stay put until the object is idle again: until a
@@ -454,6 +454,98 @@ TWL_API int twl_connector_start(twl_connector *connector,
 /* End an attempt; its function is not called any more. */
 TWL_API void twl_connector_cancel(twl_connector *connector);
 TWL_API bool twl_connector_active(const twl_connector *connector);
+
+/* ---- Datagrams: UDP and UNIX sockets -------------------------------------------------- */
+
+typedef struct twl_datagram twl_datagram;
+
+typedef struct twl_datagram_config {
+    size_t size;                /* set by the initialiser */
+    const twl_address *address; /* where to bind; NULL: nowhere, or with [fd] */
+    const twl_address *peer;    /* connect to it; NULL: to nobody */
+    int fd;             /* adopt a duplicate of this socket; -1: none */
+    size_t packet_size; /* the longest datagram received whole; 8192; at most
+                           128 KiB */
+    size_t queue_size;  /* bytes that may wait to be sent; 256 KiB */
+    bool reuse_address; /* SO_REUSEADDR: several sockets hear a group */
+    bool reuse_port;    /* SO_REUSEPORT: several processes share the port */
+    int mode; /* permissions of a UNIX socket; -1: those of the umask */
+} twl_datagram_config;
+
+#define TWL_DATAGRAM_CONFIG_INIT                                               \
+    {                                                                          \
+        sizeof(twl_datagram_config), NULL, NULL, -1, 8192, 256 * 1024, false,  \
+            false, -1                                                          \
+    }
+
+typedef struct twl_datagram_events {
+    /* A datagram, which is valid until this returns. [truncated]: it was longer than
+     * packet_size, and its rest is lost. An unbound UNIX socket has the address "". */
+    void (*on_receive)(twl_datagram *datagram, const char *bytes, size_t length,
+                       const twl_address *from, bool truncated);
+    /* The network, or the kernel, says that something failed; the socket goes on. -ECONNREFUSED:
+     * nobody is there, where we are connected to. May be NULL. */
+    void (*on_error)(twl_datagram *datagram, int code);
+} twl_datagram_events;
+
+TWL_API size_t twl_datagram_size(void);
+TWL_API void twl_datagram_init(void *memory, twl_reactor *reactor,
+                               const twl_datagram_events *events,
+                               void *context);
+TWL_API void *twl_datagram_context(const twl_datagram *datagram);
+
+/* Bind, connect, and begin to receive. */
+TWL_API int twl_datagram_open(twl_datagram *datagram,
+                              const twl_datagram_config *config);
+
+/* Close the socket at once, without a further callback; what waits to be sent is lost. The file
+ * of a UNIX socket is removed if it is still the one that this socket made. Nothing for a
+ * closed one. May be opened again. */
+TWL_API void twl_datagram_close(twl_datagram *datagram);
+
+/* Send a datagram to [to]; NULL: to whom the socket is connected. It leaves inside the call, or
+ * waits, copied, while the kernel takes none: those that wait leave in the order of sending.
+ * Returns 0, -ENOBUFS where the queue is full and the datagram is dropped, -EMSGSIZE for one
+ * that is too long, TWL_ECLOSED, TWL_ENOMEM or the system's error. */
+TWL_API int twl_datagram_send(twl_datagram *datagram, const char *bytes,
+                              size_t length, const twl_address *to);
+
+/* Bytes that wait to be sent. */
+TWL_API size_t twl_datagram_pending(const twl_datagram *datagram);
+
+/* Send to, and receive from, [peer] only, from here on. -EISCONN the second time. */
+TWL_API int twl_datagram_connect(twl_datagram *datagram,
+                                 const twl_address *peer);
+
+TWL_API int twl_datagram_local(const twl_datagram *datagram, twl_address *out);
+TWL_API int twl_datagram_peer(const twl_datagram *datagram, twl_address *out);
+TWL_API int twl_datagram_fd(const twl_datagram *datagram);
+
+/* Whether it may send to broadcast addresses; how many routers its multicast datagrams pass,
+ * 0 to 255; whether this machine hears them. TWL_EINVAL for a UNIX socket. */
+enum twl_datagram_option {
+    TWL_BROADCAST,
+    TWL_MULTICAST_TTL,
+    TWL_MULTICAST_LOOP
+};
+TWL_API int twl_datagram_set_option(twl_datagram *datagram,
+                                    enum twl_datagram_option option, int value);
+TWL_API int twl_datagram_get_option(const twl_datagram *datagram,
+                                    enum twl_datagram_option option, int *out);
+
+/* Hear, or hear no more, the multicast [group] on an interface: that with the IPv4 address
+ * [interface], or for IPv6 the scope of [interface], such as "::%eth0"; NULL: the system's
+ * choice, or the scope of [group]. */
+TWL_API int twl_datagram_join(twl_datagram *datagram, const twl_address *group,
+                              const twl_address *interface);
+TWL_API int twl_datagram_leave(twl_datagram *datagram, const twl_address *group,
+                               const twl_address *interface);
+
+/* The interface by which multicast datagrams leave, named as above. */
+TWL_API int twl_datagram_set_interface(twl_datagram *datagram,
+                                       const twl_address *interface);
+TWL_API int twl_datagram_get_interface(const twl_datagram *datagram,
+                                       twl_address *out);
 
 /* ---- TLS: what connections are secured with ---------------------------------------------- */
 
