@@ -18,7 +18,7 @@ int twl__push_error(lua_State *L, int code)
 
 void twl__check_address(lua_State *L, int index, twl_address *out)
 {
-    static const char *const kinds[] = {"TCP", "UNIX", NULL};
+    static const char *const kinds[] = {"TCP", "UNIX", "UDP", NULL};
     size_t length;
 
     if (luaL_checkoption(L, index, NULL, kinds) == 1) {

@@ -31,7 +31,8 @@ typedef struct twl_context {
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
     struct twl__class timers, watches, signals, transports, listeners,
-        connectors, lookups, sockets, tls_contexts;
+        connectors, lookups, sockets, tls_contexts, datagrams;
+    struct twl__sender *senders; /* NULL until a port for datagrams opens */
 } twl_context;
 
 #define twl__context_of(L)                                                     \
@@ -122,8 +123,8 @@ int twl__push_error(lua_State *L, int code);
 
 /* ---- Arguments ------------------------------------------------------------------------ */
 
-/* Read an address from the stack: [index] is its kind, "TCP" with host and port behind it, or
- * "UNIX" with a path. Raises where it is none. */
+/* Read an address from the stack: [index] is its kind, "TCP" or "UDP" with host and port behind
+ * it, or "UNIX" with a path. Raises where it is none. */
 void twl__check_address(lua_State *L, int index, twl_address *out);
 
 /* Push the kind, host or path, and port (or nil) of an address. [-0, +3] */
@@ -139,6 +140,7 @@ void twl__open_transport(lua_State *L, twl_context *context);
 void twl__open_listener(lua_State *L, twl_context *context);
 void twl__open_connector(lua_State *L, twl_context *context);
 void twl__open_resolver(lua_State *L, twl_context *context);
+void twl__open_datagram(lua_State *L, twl_context *context);
 void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);

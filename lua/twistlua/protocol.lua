@@ -48,7 +48,13 @@ function Protocol:logPrefix()
   return self.__name
 end
 
-return {
+-- What most programs do without is loaded when it is asked for.
+local LATER = {
+  DatagramProtocol          = "twistlua.protocol.datagram",
+  ConnectedDatagramProtocol = "twistlua.protocol.datagram",
+}
+
+return setmetatable({
   Protocol                  = Protocol,
   Factory                   = factory.Factory,
   ServerFactory             = factory.ServerFactory,
@@ -58,4 +64,6 @@ return {
 
   ---The reason of every connection that ended cleanly: one object, made once.
   connectionDone = Failure(errors.ConnectionDone()),
-}
+}, {
+  __index = function(_, name) return LATER[name] and require(LATER[name])[name] end,
+})

@@ -416,6 +416,9 @@ end
 
 -- What most programs do without: the methods of an area stand in a module, which its first call loads.
 local AREAS = {
+  ["twistlua.reactor.datagram"] = {
+    "listenUDP", "listenMulticast", "listenUNIXDatagram", "connectUNIXDatagram", "adoptDatagramPort",
+  },
   ["twistlua.reactor.signals"] = { "onSignal" },
 }
 

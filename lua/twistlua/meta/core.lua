@@ -268,6 +268,54 @@ function core.resolver.hosts(name, family) end
 ---@return twistlua.core.lookup[] those that are under way
 function core.resolver.live() end
 
+---@class twistlua.core.datagrams
+local datagrams = {}
+
+function datagrams:close() end
+
+---@return true|nil, string? message, string? name, integer? errno
+function datagrams:connect(kind, host, port) end
+
+---@return string|nil kind, string? host, integer? port
+function datagrams:address() end
+
+---@return integer
+function datagrams:fd() end
+
+---@param name "broadcast"|"ttl"|"loopback"
+---@param value integer
+---@return true|nil, string? message, string? name, integer? errno
+function datagrams:setOption(name, value) end
+
+---@return integer|nil value, string? message, string? name, integer? errno
+function datagrams:getOption(name) end
+
+---@param joining boolean false: leave
+---@param group table { kind, host, port }
+---@param interface table|nil
+---@return true|nil, string? message, string? name, integer? errno
+function datagrams:join(joining, group, interface) end
+
+---Set the outgoing interface, or without a place tell it as kind and host.
+---@return true|string|nil, string? message, string? name, integer? errno
+function datagrams:interface(place) end
+
+core.datagram = {}
+
+---@param makeAddress fun(kind: string, host: string, port: integer|nil): table
+---@param refuse fun(port: table, message: string, name: string, errno: integer)
+function core.datagram.open(makeAddress, refuse) end
+
+---@param protocol table
+---@param failed fun(message: string, name: string, errno: integer|nil)
+---@param place table|nil { kind, host or path, port }
+---@param peer table|nil
+---@return twistlua.core.datagrams|nil, string? message, string? name, integer? errno
+function core.datagram.bind(protocol, failed, options, place, peer) end
+
+---@param port table with the socket in its field 1
+function core.datagram.write(port, data, addr, portNumber) end
+
 core.socket = {}
 
 ---@return userdata|nil, string? message, string? name, integer? errno

@@ -63,7 +63,8 @@ end
 -- While a test runs, the reactor's methods that make something note the line.
 local function noteLines()
   for _, name in ipairs { "callLater", "listenTCP", "listenUNIX", "connectTCP", "connectUNIX", "adoptStreamPort",
-                          "adoptStreamConnection", "onSignal" } do
+                          "adoptStreamConnection", "onSignal", "listenUDP", "listenMulticast",
+                          "listenUNIXDatagram", "connectUNIXDatagram", "adoptDatagramPort" } do
     local make = reactor[name]
     rawset(reactor, name, function(...)
       local ok, object = pcall(make, ...)

@@ -24,6 +24,23 @@ function MemoryPort:stopListening()
   return defer.succeed(nil)
 end
 
+local MemoryDatagramPort = MemoryPort:extend("MemoryDatagramPort")
+
+function MemoryDatagramPort:init(host, protocol)
+  MemoryPort.init(self, host)
+  self.sent = {}
+  self._protocol = protocol
+end
+
+function MemoryDatagramPort:write(data, addr, port)
+  self.sent[#self.sent + 1] = { data, port and address.IPv4Address("UDP", addr, port) or addr }
+end
+
+function MemoryDatagramPort:stopListening()
+  if self.listening then self._protocol:doStop() end
+  return MemoryPort.stopListening(self)
+end
+
 local MemoryConnector = Object:extend("MemoryConnector")
 
 function MemoryConnector:init(destination)
@@ -57,6 +74,8 @@ end
 ---@field tcpClients table[] { host, port, factory, timeout, bindAddress, connector }
 ---@field unixServers table[] { path, factory, backlog, mode, wantPID, listener }
 ---@field unixClients table[] { path, factory, timeout, checkPID, connector }
+---@field udpPorts table[] { port, protocol, interface, maxPacketSize, reusePort, transport }; the transport's `sent`
+---  lists what was written as { data, addr }
 ---@field running boolean
 ---@field hasRun boolean
 ---@field hasStopped boolean
@@ -66,6 +85,7 @@ local MemoryReactor = Clock:extend("MemoryReactor")
 function MemoryReactor:init()
   Clock.init(self)
   self.tcpServers, self.tcpClients, self.unixServers, self.unixClients = {}, {}, {}, {}
+  self.udpPorts = {}
   self.running, self.hasRun, self.hasStopped = false, false, false
   self._whenRunning = {}
   self._triggers = {}      -- event → phase → list of functions with arguments
@@ -112,6 +132,17 @@ function MemoryReactor:connectUNIX(path, factory, given)
   entry.connector = MemoryConnector(address.UNIXAddress(path))
   factory:startedConnecting(entry.connector)
   return entry.connector
+end
+
+function MemoryReactor:listenUDP(port, protocol, given)
+  given = options.check("listenUDP", given,
+    { interface = "string", maxPacketSize = "integer", reusePort = "boolean" })
+  local entry = record(self.udpPorts, given, { port = port, protocol = protocol })
+  local interface = given.interface or ""
+  local class = interface:find(":", 1, true) and address.IPv6Address or address.IPv4Address
+  entry.transport = MemoryDatagramPort(class("UDP", interface == "" and "0.0.0.0" or interface, port), protocol)
+  protocol:makeConnection(entry.transport)
+  return entry.transport
 end
 
 local function callAll(calls)
@@ -181,6 +212,7 @@ end
 function RaisingMemoryReactor:listenTCP() error(self._listenError, 0) end
 function RaisingMemoryReactor:connectTCP() error(self._connectError, 0) end
 RaisingMemoryReactor.listenUNIX  = RaisingMemoryReactor.listenTCP
+RaisingMemoryReactor.listenUDP   = RaisingMemoryReactor.listenTCP
 RaisingMemoryReactor.connectUNIX = RaisingMemoryReactor.connectTCP
 
 return { MemoryReactor = MemoryReactor, RaisingMemoryReactor = RaisingMemoryReactor }

@@ -80,6 +80,29 @@ describe("MemoryReactor", function()
     assert.error_matches(function() reactor:addSystemEventTrigger("amid", "shutdown", note) end,
       "unknown phase amid")
   end)
+
+  it("keeps ports for datagrams, and what was sent by them", function()
+    local protocol = require "twistlua.protocol"
+    local Echo = protocol.DatagramProtocol:extend("Echo")
+    local events = {}
+    Echo.noisy = false
+    function Echo.startProtocol() events[#events + 1] = "start" end
+    function Echo.stopProtocol() events[#events + 1] = "stop" end
+    function Echo:datagramReceived(data, addr) self.transport:write(data, addr) end
+    local echo = Echo()
+    local port = reactor:listenUDP(53, echo, { interface = "127.0.0.1" })
+    assert.equal(echo, reactor.udpPorts[1].protocol)
+    assert.equal("127.0.0.1", reactor.udpPorts[1].interface)
+    assert.equal("UDP", port:getHost().type)
+    echo:datagramReceived("x", port:getHost())
+    port:write("y", "127.0.0.1", 54)
+    assert.equal("x", port.sent[1][1])
+    assert.equal(port:getHost(), port.sent[1][2])
+    assert.equal(54, port.sent[2][2].port)
+    port:stopListening()
+    port:stopListening()
+    assert.same({ "start", "stop" }, events)
+  end)
 end)
 
 describe("RaisingMemoryReactor", function()
@@ -87,7 +110,7 @@ describe("RaisingMemoryReactor", function()
     local listenError, connectError = errors.CannotListenError(), errors.ConnectError()
     local reactor = test.RaisingMemoryReactor(listenError, connectError)
     for method, raised in pairs {
-      listenTCP = listenError, listenUNIX = listenError,
+      listenTCP = listenError, listenUNIX = listenError, listenUDP = listenError,
       connectTCP = connectError, connectUNIX = connectError,
     } do
       local ok, got = pcall(reactor[method], reactor)
