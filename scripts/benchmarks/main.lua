@@ -11,6 +11,7 @@ usage: scripts/bench [group [row...]] [options]
 
 groups (all of them without one):
   echo        servers under load; rows: roundtrips stream churn idle lines netstrings
+  udp         datagrams to and fro; rows: roundtrips alone
   timers      callLater made, fired and cancelled; rows: fired cancelled pending
   startup     a program that does nothing
   deferred    chains of callbacks
@@ -25,7 +26,7 @@ options:
 $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
-local GROUPS = { "echo", "timers", "startup", "deferred", "http1" }
+local GROUPS = { "echo", "udp", "timers", "startup", "deferred", "http1" }
 
 local function fail(message)
   io.stderr:write("bench: ", message, "\n", USAGE)

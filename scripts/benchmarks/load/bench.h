@@ -67,6 +67,7 @@ void run_stream(const struct server *server, const struct options *options);
 void run_churn(const struct server *server, const struct options *options);
 void run_idle(const struct server *server, const struct options *options);
 void run_lines(const struct server *server, const struct options *options);
+void run_udp(const struct server *server, const struct options *options);
 void run_netstrings(const struct server *server, const struct options *options);
 
 #endif

@@ -26,6 +26,7 @@ static const struct mode modes[] = {
     {"churn", run_churn, {0.5, 0.2, 32, 64}},
     {"idle", run_idle, {0, 0, 8000, 64}},
     {"lines", run_lines, {0.5, 0, 1, 50u << 20}},
+    {"udp", run_udp, {0.5, 0.2, 50, 64}},
     {"netstrings", run_netstrings, {0.5, 0, 1, 50u << 20}},
 };
 
@@ -33,7 +34,7 @@ static _Noreturn void usage(void)
 {
     fputs("usage: load MODE [-s seconds] [-w warm-up] [-c connections] [-b "
           "bytes] -- server...\n"
-          "modes: echo stream churn idle lines netstrings\n",
+          "modes: echo stream churn idle lines udp netstrings\n",
           stderr);
     exit(2);
 }
