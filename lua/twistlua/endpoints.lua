@@ -254,5 +254,6 @@ endpoints.UNIXServerEndpoint = UNIXServerEndpoint
 endpoints.TCP4ClientEndpoint = TCP4ClientEndpoint
 endpoints.TCP6ClientEndpoint = TCP6ClientEndpoint
 endpoints.UNIXClientEndpoint = UNIXClientEndpoint
+endpoints.HostnameEndpoint   = require "twistlua.endpoints.hostname"
 
 return endpoints

@@ -76,6 +76,8 @@ end
 ---@field unixClients table[] { path, factory, timeout, checkPID, connector }
 ---@field udpPorts table[] { port, protocol, interface, maxPacketSize, reusePort, transport }; the transport's `sent`
 ---  lists what was written as { data, addr }
+---@field lookups table[] { name, port, types, receiver, cancelled }: what nameResolver was asked; the test
+---  calls the receiver
 ---@field running boolean
 ---@field hasRun boolean
 ---@field hasStopped boolean
@@ -86,6 +88,8 @@ function MemoryReactor:init()
   Clock.init(self)
   self.tcpServers, self.tcpClients, self.unixServers, self.unixClients = {}, {}, {}, {}
   self.udpPorts = {}
+  self.lookups = {}
+  self.nameResolver = { resolveHostName = function(_, ...) return self:_lookUp(...) end }
   self.running, self.hasRun, self.hasStopped = false, false, false
   self._whenRunning = {}
   self._triggers = {}      -- event → phase → list of functions with arguments
@@ -143,6 +147,14 @@ function MemoryReactor:listenUDP(port, protocol, given)
   entry.transport = MemoryDatagramPort(class("UDP", interface == "" and "0.0.0.0" or interface, port), protocol)
   protocol:makeConnection(entry.transport)
   return entry.transport
+end
+
+function MemoryReactor:_lookUp(receiver, name, port, types)
+  local lookup = { name = name, port = port, types = types, receiver = receiver, cancelled = false }
+  function lookup:cancel() self.cancelled = true end
+  table.insert(self.lookups, lookup)
+  receiver:resolutionBegan(lookup)
+  return lookup
 end
 
 local function callAll(calls)

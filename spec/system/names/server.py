@@ -17,7 +17,8 @@
 #   lost-N              as if the first N questions for it had got lost
 #   v6slow-N            one of each, the AAAA record N milliseconds later
 #   v4slow-N            likewise the A record
-# and else, if the name ends in .zone.test, addresses too. Other names do not exist.
+# and else, if the name ends in .zone.test, addresses too. Other names do not exist. Where a name ends in
+# .loop.test, the addresses are those of the loopback.
 # It prints its port; then each question as "TYPE NAME" or, with TCP, "TYPE NAME tcp" to the file that is its
 # argument. It ends when its standard input does.
 import socket, struct, sys, threading, time
@@ -39,7 +40,9 @@ def decode(message, at):
 def record(name, kind, ttl, data):
     return encode(name) + struct.pack("!HHIH", kind, 1, ttl, len(data)) + data
 
-def address(kind, number):
+def address(kind, number, name=""):
+    if name.endswith(".loop.test"):
+        return bytes([127, 0, 0, 1]) if kind == A else bytes(15) + b"\1"
     if kind == A:
         return bytes([192, 0, 2, number & 255])
     return bytes.fromhex("20010db8000000000000000000000000")[:14] + struct.pack("!H", number)
@@ -71,7 +74,7 @@ def answer(name, kind):
              "v6slow", "v4slow")
     if word not in known and not name.lower().endswith(".zone.test"):
         return 3, [], [soa(60)]
-    return 0, [record(name, kind, number if word == "ttl" else 60, address(kind, 1))], []
+    return 0, [record(name, kind, number if word == "ttl" else 60, address(kind, 1, name.lower()))], []
 
 def respond(message, limit, asked=None):
     identity, = struct.unpack("!H", message[:2])
