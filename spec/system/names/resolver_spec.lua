@@ -108,7 +108,8 @@ describe("look-ups", function()
   it("ask once for each time-out, and then fail", async(function()
     local problem = failure(reactor:resolve("silent.test", { timeout = { 0.02, 0.03, 0.04 } }))
     assert.equal("DNS lookup failed: 'silent.test': no name server answered in time.", problem.message)
-    assert.same({ "A silent.test", "A silent.test", "A silent.test" }, server.questions())
+    resolve "last.zone.test"   -- the server has seen all that came before
+    assert.same({ "A last.zone.test", "A silent.test", "A silent.test", "A silent.test" }, server.questions())
   end))
 
   it("take an answer to a later try", async(function()
@@ -134,7 +135,7 @@ describe("look-ups", function()
     fixture.configure { "127.0.0.1:9", server.place, other.place }
     assert.equal("192.0.2.1", resolve("both.test", { timeout = { 0.5, 10 } }))
     assert.equal("ESERVFAIL", failure(reactor:resolve("servfail.test", { timeout = { 0.5, 10 } })).code)
-    failure(reactor:resolve("silent.test", { timeout = 0.05 }))
+    failure(reactor:resolve("silent.test", { timeout = 0.5 }))
     assert.same({ "A servfail.test", "A silent.test" }, other.questions())
     assert.same({ "A both.test", "A servfail.test", "A silent.test" }, server.questions())
     other.stop()
@@ -212,11 +213,11 @@ describe("look-ups", function()
   end))
 
   it("forget an answer when its time has passed", async(function()
-    fixture.configure({ server.place }, { ttlMax = 0.02 })
+    fixture.configure({ server.place }, { ttlMax = 0.5 })
     resolve "both.test"
     resolve "both.test"
     assert.equal(1, #server.questions())
-    await(require("twistlua.task").deferLater(reactor, 0.03, function() end))
+    await(require("twistlua.task").deferLater(reactor, 0.55, function() end))
     resolve "both.test"
     assert.equal(1, #server.questions())
   end))
