@@ -8,11 +8,10 @@
 #include "http1.h"
 #include "http1_scan.h"
 
-enum {
-    MORE = 1, /* what a part returns when its line is not complete */
-    MOST_BLANKS =
-        4 /* empty lines before a request that are ignored, RFC 9112 2.2 */
-};
+enum { MORE = 1 }; /* what a part returns when its line is not complete */
+
+/* How many empty lines before a request are ignored: RFC 9112 2.2 */
+enum { MOST_BLANKS = 4 };
 
 const twl_http1_limits twl__http1_default_limits = TWL_HTTP1_LIMITS_INIT;
 
