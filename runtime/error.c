@@ -5,6 +5,7 @@
 
 #include "http1.h"
 #include "twistlua.h"
+#include "websocket.h"
 
 static const struct own_error {
     int code;
@@ -43,6 +44,7 @@ const char *twl_error_message(int code)
 {
     const struct own_error *own = find_own(code);
     const char *message = own ? own->message : twl__http1_error_message(code);
+    if (!message) message = twl__ws_error_message(code);
 #ifdef __GLIBC__
     if (!message) message = strerrordesc_np(-code);
 #else
@@ -55,6 +57,7 @@ const char *twl_error_name(int code)
 {
     const struct own_error *own = find_own(code);
     const char *name = own ? own->name : twl__http1_error_name(code);
+    if (!name) name = twl__ws_error_name(code);
 #ifdef __GLIBC__
     if (!name) name = strerrorname_np(-code);
 #endif

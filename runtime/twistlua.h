@@ -40,7 +40,7 @@ extern "C" {
 /* ---- Error codes -------------------------------------------------------------------- */
 
 /* A code is the negation of a POSIX errno value, or one of ours, which lie below -20000; those
- * of the HTTP/1 parser stand with it. */
+ * of HTTP/1 and WebSocket stand with them. */
 #define TWL_EINVAL (-EINVAL)
 #define TWL_ENOMEM (-ENOMEM)
 #define TWL_EBUSY (-EBUSY)
@@ -1167,6 +1167,87 @@ TWL_API int twl_http1_chunks_next(twl_http1_chunks *chunks, const char *bytes,
 /* Write what precedes a chunk of [size] bytes. Returns its length, without a NUL; 0 for a [size]
  * of 0, which would end the body. */
 TWL_API size_t twl_http1_chunk_head(char out[TWL_CHUNK_HEAD], uint64_t size);
+
+/* ---- WebSocket: frames ---------------------------------------------------------------------- */
+
+/* Pure functions for RFC 6455, in the manner of those for HTTP/1. */
+
+enum twl_ws_error {
+    TWL_EWS_RESERVED = -20201, /* a reserved bit */
+    TWL_EWS_OPCODE = -20202,   /* a reserved opcode */
+    TWL_EWS_CONTROL = -20203,  /* a control frame in parts, or over 125 bytes */
+    TWL_EWS_LENGTH = -20204,   /* a length in more bytes than needed */
+    TWL_EWS_MASK = -20205,     /* masked from a server, or not from a client */
+    TWL_EWS_SEQUENCE = -20206, /* a part of no message, or one inside another */
+    TWL_EWS_SIZE = -20207,     /* message over reader.limit */
+    TWL_EWS_CLOSE = -20208,    /* close frame with a bad code, or half of one */
+    TWL_EWS_UTF8 = -20209      /* text that is not UTF-8 */
+};
+
+/* The code of the close frame that answers the error [code]: 1002, 1007 or 1009. */
+TWL_API int twl_ws_status(int code);
+
+enum twl_ws_opcode {
+    TWL_WS_CONTINUATION = 0,
+    TWL_WS_TEXT = 1,
+    TWL_WS_BINARY = 2,
+    TWL_WS_CLOSE = 8,
+    TWL_WS_PING = 9,
+    TWL_WS_PONG = 10
+};
+
+/* What a frame says before its payload. */
+typedef struct twl_ws_frame {
+    uint64_t length;  /* of the payload */
+    uint8_t opcode;   /* enum twl_ws_opcode */
+    uint8_t reserved; /* RSV1 is 4, RSV2 is 2, RSV3 is 1 */
+    bool final;       /* the last frame of its message */
+    bool masked;
+    uint8_t key[4];
+} twl_ws_frame;
+
+/* One direction of a connection. */
+typedef struct twl_ws_reader {
+    uint64_t limit;   /* bytes of a message, all its frames together */
+    bool server;      /* we are the server: frames have to be masked */
+    uint8_t reserved; /* bits that an extension gave a meaning */
+    uint8_t message;  /* opcode of the message that goes on; 0: none */
+    uint64_t total;   /* of its payload so far */
+} twl_ws_reader;
+
+/* Parse the head of the frame that begins at [bytes]. Returns its length, 2 to 14, and then
+ * [reader] counts the frame as received; 0 if more bytes are needed; or a negative code. */
+TWL_API int twl_ws_parse(twl_ws_reader *reader, const char *bytes,
+                         size_t length, twl_ws_frame *frame);
+
+/* The most that twl_ws_write() writes. */
+#define TWL_WS_HEAD 14
+
+/* Write the head of [frame], its length in as few bytes as it takes. Returns the head's length. */
+TWL_API size_t twl_ws_write(char out[TWL_WS_HEAD], const twl_ws_frame *frame);
+
+/* Mask, or unmask, [length] bytes, which begin [offset] bytes into the payload. [out] may be
+ * [in] itself, but not overlap it otherwise. */
+TWL_API void twl_ws_mask(char *out, const char *in, size_t length,
+                         const uint8_t key[4], uint64_t offset);
+
+/* Whether a close frame may carry [code]: RFC 6455 7.4, with 1012 to 1014 of the registry. */
+TWL_API bool twl_ws_is_close_code(int code);
+
+/* Read the payload of a close frame: [*code] is 1005 when there is none. The reason is what
+ * follows the first two bytes. TWL_EWS_CLOSE or TWL_EWS_UTF8. */
+TWL_API int twl_ws_parse_close(const char *payload, size_t length, int *code);
+
+/* UTF-8 that comes in pieces: begin with zeros. */
+typedef struct twl_utf8 {
+    uint8_t left, low, high; /* bytes to come, and the bounds of the next one */
+} twl_utf8;
+
+/* Whether the text is still valid with [length] more bytes; RFC 3629. False is final. */
+TWL_API bool twl_utf8_feed(twl_utf8 *text, const char *bytes, size_t length);
+
+/* Whether it may end here. */
+TWL_API bool twl_utf8_complete(const twl_utf8 *text);
 
 /* ---- Deferreds: values ------------------------------------------------------------------ */
 
