@@ -1173,15 +1173,15 @@ TWL_API size_t twl_http1_chunk_head(char out[TWL_CHUNK_HEAD], uint64_t size);
 /* Pure functions for RFC 6455, in the manner of those for HTTP/1. */
 
 enum twl_ws_error {
-    TWL_EWS_RESERVED = -20201, /* a reserved bit */
-    TWL_EWS_OPCODE = -20202,   /* a reserved opcode */
-    TWL_EWS_CONTROL = -20203,  /* a control frame in parts, or over 125 bytes */
-    TWL_EWS_LENGTH = -20204,   /* a length in more bytes than needed */
-    TWL_EWS_MASK = -20205,     /* masked from a server, or not from a client */
-    TWL_EWS_SEQUENCE = -20206, /* a part of no message, or one inside another */
-    TWL_EWS_SIZE = -20207,     /* message over reader.limit */
-    TWL_EWS_CLOSE = -20208,    /* close frame with a bad code, or half of one */
-    TWL_EWS_UTF8 = -20209      /* text that is not UTF-8 */
+    TWL_EWS_RESERVED = -20301, /* a reserved bit */
+    TWL_EWS_OPCODE = -20302,   /* a reserved opcode */
+    TWL_EWS_CONTROL = -20303,  /* a control frame in parts, or over 125 bytes */
+    TWL_EWS_LENGTH = -20304,   /* a length in more bytes than needed */
+    TWL_EWS_MASK = -20305,     /* masked from a server, or not from a client */
+    TWL_EWS_SEQUENCE = -20306, /* a part of no message, or one inside another */
+    TWL_EWS_SIZE = -20307,     /* message over reader.limit */
+    TWL_EWS_CLOSE = -20308,    /* close frame with a bad code, or half of one */
+    TWL_EWS_UTF8 = -20309      /* text that is not UTF-8 */
 };
 
 /* The code of the close frame that answers the error [code]: 1002, 1007 or 1009. */
