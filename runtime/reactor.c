@@ -152,6 +152,7 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
     twl__list_init(&reactor->datagrams);
     twl__list_init(&reactor->watches);
     twl__list_init(&reactor->signals);
+    twl__list_init(&reactor->workers);
     reactor->reserve_fd = -1;
     reactor->loop = config->loop;
     reactor->read_buffer = twl__alloc(reactor, TWL__READ_SIZE);
@@ -200,6 +201,7 @@ static void forget_jobs(struct twl__link *jobs)
 void twl_reactor_close(twl_reactor *reactor)
 {
     if (!reactor) return;
+    twl__workers_close(reactor); /* first: what they call still finds a reactor */
     twl__streams_close(reactor);
     twl__listeners_close(reactor);
     twl__connectors_close(reactor);

@@ -55,6 +55,7 @@ struct twl_reactor {
     /* Everything that holds a descriptor, for twl_reactor_close(). */
     struct twl__link streams, listeners, connectors, datagrams, watches,
         signals;
+    struct twl__link workers; /* pools of threads, that are open */
 
     struct twl__resolver *resolver; /* NULL until the first look-up */
 
@@ -89,6 +90,7 @@ void twl__datagrams_close(twl_reactor *reactor);
 void twl__watches_close(twl_reactor *reactor);
 void twl__signals_close(twl_reactor *reactor);
 void twl__resolver_close(twl_reactor *reactor);
+void twl__workers_close(twl_reactor *reactor);
 
 /* A new owner of [fd] appears: a watch that still stands for that number lost its descriptor
  * without saying so, and must not see the new one's events. */

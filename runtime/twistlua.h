@@ -16,7 +16,8 @@
  *   that asked for them. A callback may call any function on any object, its own as well.
  * Units. Times are seconds in a double; sizes are bytes.
  * Strings that go in are copied unless the comment says otherwise.
- * Threads. All calls on the thread that runs the reactor, except twl_reactor_post(). */
+ * Threads. All calls on the thread that runs the reactor, except twl_reactor_post() and, on the
+ *   threads of a pool of workers, twl_workers_ask() and twl_workers_tell(). */
 #ifndef TWISTLUA_H
 #define TWISTLUA_H
 
@@ -123,8 +124,9 @@ TWL_API int twl_reactor_open(const twl_reactor_config *config,
                              twl_reactor **out);
 
 /* Free [reactor]. Open streams and listeners lose their descriptors and are forgotten without
- * a further callback; timers and watches are stopped. NULL does nothing. Not from a callback:
- * the caller must be outside twl_reactor_run(). */
+ * a further callback; timers and watches are stopped; pools of workers are closed, which waits
+ * for the work that has begun. NULL does nothing. Not from a callback: the caller must be outside
+ * twl_reactor_run(). */
 TWL_API void twl_reactor_close(twl_reactor *reactor);
 
 /* Run until twl_reactor_break(). Returns TWL_EBUSY inside itself. */
@@ -1167,6 +1169,104 @@ TWL_API int twl_http1_chunks_next(twl_http1_chunks *chunks, const char *bytes,
 /* Write what precedes a chunk of [size] bytes. Returns its length, without a NUL; 0 for a [size]
  * of 0, which would end the body. */
 TWL_API size_t twl_http1_chunk_head(char out[TWL_CHUNK_HEAD], uint64_t size);
+/* ---- Workers: threads for calls that block ------------------------------------------------ */
+
+/* A pool of threads. It starts one when there is more work than idle threads, up to its
+ * maximum; what is beyond that waits in a queue. One that has been idle for a while ends. All
+ * signals are blocked in them, so that a program they start inherits that. */
+typedef struct twl_workers twl_workers;
+
+typedef struct twl_workers_config {
+    size_t size;      /* set by the initialiser */
+    int minimum;      /* threads that stay though idle, once they are started; 0 */
+    int maximum;      /* threads at most, 1 or more; 10 */
+    double idle;      /* seconds until an idle thread ends; 30 */
+    size_t stack;     /* bytes of stack for each; 2 MiB */
+    const char *name; /* of the threads, 15 bytes at most; static storage */
+    void (*leave)(void *local); /* on a thread that ends, if it set its pointer; NULL */
+} twl_workers_config;
+
+#define TWL_WORKERS_CONFIG_INIT                                                \
+    {                                                                          \
+        sizeof(twl_workers_config), 0, 10, 30.0, 2 << 20, "twistlua worker",   \
+            NULL                                                               \
+    }
+
+/* Something to be done on a worker's thread. The host owns it, sets [run] and [done], the rest
+ * being zeros, and leaves it alone from twl_workers_add() until [done] is entered. */
+typedef struct twl_work {
+    struct twl__link link;
+    twl_workers *workers; /* NULL while it is the host's */
+    bool begun;
+    /* On a worker's thread; [local] is that thread's own pointer, NULL at first. */
+    void (*run)(struct twl_work *work, void **local);
+    /* On the reactor's thread, in the order in which work is finished: the last call, exactly
+     * one for each that is added and not taken back. [code] 0; or TWL_ECANCELED when it had not
+     * begun, and never will, because the pool is closed. */
+    void (*done)(struct twl_work *work, int code);
+} twl_work;
+
+TWL_API size_t twl_workers_size(void);
+TWL_API void twl_workers_init(void *memory, twl_reactor *reactor);
+
+/* Open the pool; no thread is started yet. [config] may be NULL for the defaults. TWL_EINVAL for
+ * a bad one, TWL_EBUSY for a pool that is open. */
+TWL_API int twl_workers_open(twl_workers *workers,
+                             const twl_workers_config *config);
+
+/* Wait for the work that has begun, without a bound, and end the threads. Work that has not
+ * begun is cancelled, and all that is finished is done, inside this call. Threads that wait for
+ * an answer of the reactor get TWL_ECANCELED. Nothing for a closed one, which may be opened
+ * again. twl_reactor_close() closes all pools. */
+TWL_API void twl_workers_close(twl_workers *workers);
+TWL_API bool twl_workers_is_open(const twl_workers *workers);
+
+/* Set the bounds on the number of threads. TWL_EINVAL or TWL_ECLOSED. */
+TWL_API int twl_workers_resize(twl_workers *workers, int minimum, int maximum);
+
+/* Have [work] done. Returns TWL_ECLOSED, TWL_EBUSY for work that is in a pool, or where not even
+ * one thread can be had, TWL_ENOMEM or the system's error. */
+TWL_API int twl_workers_add(twl_workers *workers, twl_work *work);
+
+/* Take [work] back, if it has not begun; tells whether that is so: [done] is not called then. */
+TWL_API bool twl_work_cancel(twl_work *work);
+
+typedef struct twl_workers_count {
+    int threads; /* that there are */
+    int idle;    /* of them */
+    int queued;  /* work that waits for a thread */
+    int working; /* work that has begun and is not finished */
+} twl_workers_count;
+
+TWL_API void twl_workers_counts(twl_workers *workers, twl_workers_count *out);
+
+/* ---- Asking: from a worker's thread back to the reactor's ----------------------------------- */
+
+/* A call on the reactor's thread. The thread that asks owns it and sets [run] and [drop], the
+ * rest being zeros. */
+typedef struct twl_ask {
+    struct twl__link link;
+    twl_workers *workers;
+    int state;
+    /* On the reactor's thread, in the order of asking, and before the [done] of work that asked. */
+    void (*run)(struct twl_ask *ask);
+    /* There instead of it, or of the answer that it owes, when the pool is closed first. */
+    void (*drop)(struct twl_ask *ask);
+} twl_ask;
+
+/* On a worker's thread of the open pool: have ask->run(ask) called, and go on. [ask] belongs to
+ * the reactor's thread from here on. TWL_ECANCELED once the pool is being closed. */
+TWL_API int twl_workers_tell(twl_workers *workers, twl_ask *ask);
+
+/* As above, and wait until twl_ask_answer(), or the end of the pool: TWL_ECANCELED. [ask] belongs
+ * to this thread again when it returns. */
+TWL_API int twl_workers_ask(twl_workers *workers, twl_ask *ask);
+
+/* On any thread of the pool: whether it is being closed, so that long work should end. */
+TWL_API bool twl_workers_closing(twl_workers *workers);
+
+/* On the reactor's thread: let the thread that waits go on. */
+TWL_API void twl_ask_answer(twl_ask *ask);
 
 /* ---- WebSocket: frames ---------------------------------------------------------------------- */
 
