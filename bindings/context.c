@@ -104,6 +104,7 @@ static int context_gc(lua_State *L)
     twl_context *context = lua_touserdata(L, 1);
 
     twl__report_pending(L);
+    context->closed = true;
     twl_reactor_close(context->reactor);
     context->reactor = NULL;
     return 0;
@@ -149,6 +150,7 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_datagram(L, context);
     twl__open_socket(L, context);
     twl__open_tls_context(L, context);
+    twl__open_workers(L, context);
     lua_setfield(L, -2, "twistlua.core");
     lua_pop(L, 1);
     twl__open_modules(L, context);

@@ -33,6 +33,12 @@ typedef struct twl_context {
     struct twl__class timers, watches, signals, transports, listeners,
         connectors, lookups, sockets, tls_contexts, datagrams;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
+    struct twl__class pools, works, asks;
+    int works_pending; /* with a pool, and wanted */
+    bool closed;       /* the universe is going: no Lua is called any more */
+    /* In the universe of a worker's thread: where it calls back to. */
+    twl_workers *pool;
+    struct twl_context *main;
 } twl_context;
 
 #define twl__context_of(L)                                                     \
@@ -143,6 +149,7 @@ void twl__open_resolver(lua_State *L, twl_context *context);
 void twl__open_datagram(lua_State *L, twl_context *context);
 void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
+void twl__open_workers(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

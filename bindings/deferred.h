@@ -45,6 +45,10 @@ void twl__failure_value(lua_State *L, int index);
  * await, if both have the same error value. [-1, +0] */
 void twl__failure_set_origin(lua_State *L, int index);
 
+/* Note that the error of the Failure at [index] was raised on another thread, at the places of
+ * the list at the top: see places() in twistlua.failure. [-1, +0] */
+void twl__failure_set_places(lua_State *L, int index);
+
 /* ---- The userdata (deferred.c) ------------------------------------------- */
 
 enum { TWL__SLOTS = 2 };

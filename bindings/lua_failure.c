@@ -187,6 +187,11 @@ void twl__failure_set_origin(lua_State *L, int index)
         lua_pop(L, 1);
 }
 
+void twl__failure_set_places(lua_State *L, int index)
+{
+    lua_setiuservalue(L, index, ORIGIN);
+}
+
 /* ---- The face in Lua ----------------------------------------------------- */
 
 static struct failure *check(lua_State *L)
@@ -231,7 +236,8 @@ static int frames(lua_State *L)
     return 1;
 }
 
-/* origin(failure): the Failure that was raised again by await, or nil. */
+/* origin(failure): the Failure that was raised again by await, or the places where it was raised
+ * on another thread, or nil. */
 static int origin(lua_State *L)
 {
     check(L);

@@ -27,6 +27,10 @@ static int reactor_open(lua_State *L)
 
     config.backend = luaL_optstring(L, 1, NULL);
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (context->main)
+        return luaL_error(L, "a worker's thread has no reactor: it reaches the "
+                             "other one by callFromThread and "
+                             "blockingCallFromThread of twistlua.threads");
     if (!context->reactor) {
         config.alloc = lua_getallocf(L, &config.alloc_context);
         rc = twl_reactor_open(&config, &context->reactor);

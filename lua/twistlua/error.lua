@@ -102,6 +102,9 @@ define("ReactorAlreadyRunning", Error, "The reactor is already running")
 define("ReactorNotRestartable", Error, "The reactor has been stopped and cannot run again")
 define("ReactorAlreadyInstalledError", Error, "A reactor has already been installed")
 
+define("ThreadPoolError", Error, "No thread could be had")
+define("ThreadPoolStopped", Error, "The pool of threads was stopped")
+
 ---Ends a program that `task.react` runs with an exit status of its own.
 local SystemExit = define("SystemExit", Error)
 

@@ -92,28 +92,36 @@ local function describe(frame, info)
   return ("function <%s:%d>"):format(info.short_src, info.linedefined)
 end
 
--- The frames of one capture as lines, the outermost first.
-local function addFrames(lines, failure, all, form)
-  local frames, user = core.frames(failure), {}
-  for _, frame in ipairs(frames) do
+-- Where the frames of one capture stand, { source, line, name } each, the outermost first.
+local function places(failure, all)
+  local frames, list = core.frames(failure), {}
+  for i = #frames, 1, -1 do
+    local frame = frames[i]
     local info = debug.getinfo(frame.func, "S")
-    frame.info = info
-    if all or not (info.what == "C" or isOurs(info.source)) then user[#user + 1] = frame end
+    if all or not (info.what == "C" or isOurs(info.source)) then
+      list[#list + 1] = { info.short_src, frame.line, describe(frame, info) }
+    end
   end
-  for i = #user, 1, -1 do
-    local frame = user[i]
-    lines[#lines + 1] = form:format(frame.info.short_src, frame.line, describe(frame, frame.info))
-  end
+  return list
 end
 
--- A Failure that await raised again comes after the frames that awaited it.
-local function frameLines(self, all, form)
-  local lines, failure = {}, self
+-- A Failure that await raised again comes after the frames that awaited it; one that another thread raised is
+-- the list of its places.
+local function allPlaces(self, all)
+  local list, failure = {}, self
   while failure do
-    addFrames(lines, failure, all, form)
-    failure = core.origin(failure)
-    if failure and #lines > 0 then lines[#lines] = lines[#lines] .. " (awaiting)" end
+    local captured = core.isFailure(failure) and places(failure, all) or failure
+    table.move(captured, 1, #captured, #list + 1, list)
+    failure = core.isFailure(failure) and core.origin(failure)
+    local last = list[#list]
+    if failure and last then list[#list] = { last[1], last[2], last[3] .. " (awaiting)" } end
   end
+  return list
+end
+
+local function frameLines(self, all, form)
+  local lines = allPlaces(self, all)
+  for i, place in ipairs(lines) do lines[i] = form:format(place[1], place[2], place[3]) end
   return lines
 end
 
@@ -167,6 +175,9 @@ local failure = {
   ---Call `f(...)`; returns true and its results, or false and a Failure.
   ---@type fun(f: function, ...): boolean, any, ...
   call = core.call,
+  ---Where the error of a Failure came from, for another thread: a list that can be copied.
+  ---@type fun(failure: twistlua.Failure): table
+  places = allPlaces,
 }
 
 -- Classes of errors that the core knows by their code.

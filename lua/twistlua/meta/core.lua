@@ -376,6 +376,82 @@ function core.lockfile.take(path) end
 ---@return true|nil, string? message, string? name, integer? errno
 function core.lockfile.release(path) end
 
+-- ---- Threads ---------------------------------------------------------------------------------
+
+---Work that was given to a pool.
+---@class twistlua.core.work
+local work = {}
+
+---Take it back; where it has begun, drop its result. The Deferred is the caller's to fire.
+function work:cancel() end
+
+---@class twistlua.core.pool
+local pool = {}
+
+---Have a thread call `f(...)` and fire `d`. Raises what cannot be copied.
+---@param d twistlua.Deferred
+---@param f function|string
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function pool:submit(d, f, ...) end
+
+---As above for a list of { f, arguments... }; the result is a list with `n`.
+---@param d twistlua.Deferred
+---@param calls table[]
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function pool:submitMany(d, calls) end
+
+---@param minimum integer
+---@param maximum integer
+---@return true|nil, string? message, string? name, integer? errno
+function pool:resize(minimum, maximum) end
+
+---@return integer threads, integer idle, integer queued, integer working
+function pool:counts() end
+
+---@return boolean
+function pool:isOpen() end
+
+---Wait for the work that has begun; fire all Deferreds.
+function pool:stop() end
+
+core.workers = {}
+
+---@param minimum integer
+---@param maximum integer
+---@param idle? number seconds
+---@param name? string
+---@return twistlua.core.pool|nil, string? message, string? name, integer? errno
+function core.workers.open(minimum, maximum, idle, name) end
+
+---@return integer of jobs that somebody waits for
+function core.workers.pending() end
+
+---@class twistlua.core.question
+local question = {}
+
+---Let the thread that asked go on, once. A value that cannot be copied leaves it waiting.
+---@param ok boolean
+---@param value any the result, or the error
+---@return true|nil, string? message
+function question:answer(ok, value) end
+
+---Have `f` called for what threads ask: with the question, or nil where nobody waits, what to call, and its
+---arguments.
+---@param f fun(question: twistlua.core.question|nil, callee: function|string, ...)
+function core.workers.serve(f) end
+
+---On a worker's thread: call back.
+---@param wait boolean
+---@param f function|string
+---@return boolean? ok, any value nothing without waiting
+function core.workers.ask(wait, f, ...) end
+
+---@return boolean
+function core.workers.isWorker() end
+
+---@return boolean the pool of this thread is being closed
+function core.workers.isStopping() end
+
 core.failure = {}
 
 ---@return twistlua.Failure

@@ -97,6 +97,7 @@ local function open()
   for _, call in ipairs(reactor:getDelayedCalls()) do left[#left + 1] = { call, call.cancel } end
   for handle in pairs(reactor._signalHandles or {}) do left[#left + 1] = { handle, handle.cancel } end
   for _, lookup in ipairs(core.resolver.live()) do left[#left + 1] = { lookup, lookup.cancel } end
+  if core.workers.pending() > 0 then left[#left + 1] = { "a call on a thread", function() end } end
   for _, running in ipairs(task.all()) do left[#left + 1] = { running, running.cancel } end
   for _, reader in ipairs(reactor:getReaders()) do
     left[#left + 1] = { reader, function() reactor:removeReader(reader) end }
