@@ -1,3 +1,4 @@
+local address   = require "twistlua.address"
 local endpoints = require "twistlua.endpoints"
 local errors    = require "twistlua.error"
 local failures  = require "twistlua.failure"
@@ -59,7 +60,7 @@ describe("serverFromString", function()
 
   it("shows the string and the place of an error", function()
     for text, message in pairs {
-      ["xyz:1"]            = "unknown type 'xyz' %(known: .*tcp, tcp6, unix.*%), at position 1$",
+      ["xyz:1"]            = "unknown type 'xyz' %(known: .*tcp, tcp6, tls, unix%), at position 1$",
       ["tcp"]              = "an endpoint begins with its type and a colon, such as 'tcp:', at position 4$",
       [""]                 = "an endpoint begins with its type and a colon, such as 'tcp:', at position 1$",
       ["tcp:"]             = "argument 'port' must be a port between 0 and 65535, not '', at position 5$",
@@ -84,6 +85,29 @@ describe("serverFromString", function()
       "expected a string, got number")
   end)
 
+  it("takes what stands behind haproxy: for another server's string", function()
+    local endpoint = endpoints.serverFromString(reactor, "haproxy:tcp:80:interface=127.0.0.1")
+    endpoint:listen(factory)
+    assert.equal(80, reactor.tcpServers[1].port)
+    assert.equal("127.0.0.1", reactor.tcpServers[1].interface)
+    assert.equal(factory, reactor.tcpServers[1].factory.wrappedFactory)
+    for text, message in pairs {
+      ["haproxy:"]       = "serverFromString: '': an endpoint begins with its type",
+      ["haproxy:xyz:1"]  = "serverFromString: 'xyz:1': unknown type 'xyz'",
+      ["haproxy:tcp:no"] = "serverFromString: 'tcp:no': argument 'port' must be a port",
+    } do
+      local ok, raised = pcall(function() endpoints.serverFromString(reactor, text) end)
+      assert.is_false(ok)
+      assert.matches("endpoints_spec.lua:%d+: " .. message, raised)
+    end
+  end)
+
+  it("wants nothing behind stdio:", function()
+    assert.error_matches(function() endpoints.serverFromString(reactor, "stdio:x") end,
+      "'stdio:' takes no more than 0 arguments, at position 7")
+    assert.error_matches(function() endpoints.serverFromString(reactor, "stdio:x=1") end, "unknown argument 'x'")
+  end)
+
   it("fails with what listening raises", function()
     reactor = test.RaisingMemoryReactor()
     local outcome = outcomeOf(endpoints.serverFromString(reactor, "tcp:80"):listen(factory))
@@ -98,6 +122,26 @@ describe("serverFromString", function()
     assert.error_matches(function() endpoints.registerServerPrefix("spec") end,
       "expected a function, got nil")
     assert.error_matches(function() endpoints.registerClientPrefix("", print) end, "expected a prefix")
+    assert.error_matches(function() endpoints.serverFromString(reactor, "nil:") end, "known: .*, spec, ")
+  end)
+
+  it("knows the prefixes of modules twistlua_endpoints.PREFIX", function()
+    local folder, path = os.tmpname(), package.path
+    os.remove(folder)
+    assert(os.execute("mkdir -p " .. folder .. "/twistlua_endpoints"))
+    local function module(name, code)
+      local file <close> = assert(io.open(("%s/twistlua_endpoints/%s.lua"):format(folder, name), "w"))
+      file:write(code)
+    end
+    module("plugged", "return { server = function(_, described) return described.rest end }")
+    module("broken", "error 'oops'")
+    package.path = folder .. "/?.lua;" .. path
+    assert.equal("it", endpoints.serverFromString(reactor, "plugged:it"))
+    assert.error_matches(function() endpoints.clientFromString(reactor, "plugged:it") end, "unknown type 'plugged'")
+    assert.error_matches(function() endpoints.serverFromString(reactor, "broken:it") end, "oops")
+    assert.error_matches(function() endpoints.serverFromString(reactor, "../x:it") end, "unknown type '../x'", 1, true)
+    package.path = path
+    os.execute("rm -r " .. folder)
   end)
 end)
 
@@ -116,11 +160,26 @@ describe("clientFromString", function()
   end
 
   it("reads tcp", function()
-    local plain = { host = "example.com", port = 80 }
-    assert.same(plain, connected("tcp:example.com:80"))
-    assert.same(plain, connected("tcp:host=example.com:port=80"))
-    assert.same({ host = "h", port = "http", timeout = 2.5, bindAddress = "127.0.0.1" },
-      connected("tcp:h:http:timeout=2.5:bindAddress=127.0.0.1"))
+    local plain = { host = "192.0.2.1", port = 80 }
+    assert.same(plain, connected("tcp:192.0.2.1:80"))
+    assert.same(plain, connected("tcp:host=192.0.2.1:port=80"))
+    assert.same({ host = "192.0.2.1", port = "http", timeout = 2.5, bindAddress = "127.0.0.1" },
+      connected("tcp:192.0.2.1:http:timeout=2.5:bindAddress=127.0.0.1"))
+    assert.same({ host = "::1", port = 80 }, connected("tcp:\\:\\:1:80"))
+    assert.same({ host = "::1", port = 80 }, connected("tcp6:\\:\\:1:80"))
+  end)
+
+  it("connects to a name by any of its addresses", function()
+    local endpoint = endpoints.clientFromString(reactor, "tcp:example.com:80:timeout=2.5:bindAddress=127.0.0.1")
+    assert.is_true(endpoint:is(endpoints.HostnameEndpoint))
+    endpoint:connect(factory):addErrback(function() end)
+    assert.equal("example.com", reactor.lookups[1].name)
+    assert.same({ address.IPv4Address }, reactor.lookups[1].types)
+    reactor:advance(2.5)
+    assert.is_true(reactor.lookups[1].cancelled)
+    endpoints.clientFromString(reactor, "tcp6:example.com:80"):connect(factory):addErrback(function() end)
+    assert.same({ address.IPv6Address }, reactor.lookups[2].types)
+    reactor:advance(30)
   end)
 
   it("reads unix", function()
@@ -223,6 +282,38 @@ describe("ClientEndpoint", function()
     local ok, raised = pcall(function() endpoints.TCP4ClientEndpoint(reactor, "h", 1, { timout = 3 }) end)
     assert.is_false(ok)
     assert.matches("endpoints_spec.lua:%d+: TCP4ClientEndpoint: unknown option 'timout'", raised)
+  end)
+end)
+
+describe("quoteStringArgument", function()
+  it("makes one argument of any text", function()
+    local reactor, factory = test.MemoryReactor(), protocol.Factory.forProtocol(protocol.Protocol)
+    for _, path in ipairs { "/a:b", "/a\\b", "a=b", "\\:=\\", "" } do
+      for _, form in ipairs { "unix:%s", "unix:address=%s:mode=660" } do
+        local text = form:format((endpoints.quoteStringArgument(path):gsub("%%", "%%%%")))
+        endpoints.serverFromString(reactor, text):listen(factory)
+        assert.equal(path, table.remove(reactor.unixServers).path)
+      end
+    end
+  end)
+end)
+
+describe("an endpoint as a string", function()
+  it("says what it is", function()
+    local reactor = test.MemoryReactor()
+    for _, text in ipairs { "tcp:80", "tcp6:80", "unix:/tmp/a\\:b" } do
+      assert.equal(text, tostring(endpoints.serverFromString(reactor, text)))
+    end
+    for _, text in ipairs { "tcp:192.0.2.1:80", "tcp6:\\:\\:1:80", "unix:/tmp/x" } do
+      assert.equal(text, tostring(endpoints.clientFromString(reactor, text)))
+    end
+  end)
+
+  it("is of a class that endpoints has, and nothing else is there", function()
+    assert.equal("TCP4ServerEndpoint", endpoints.TCP4ServerEndpoint.__name)
+    assert.equal("SSL4ClientEndpoint", endpoints.SSL4ClientEndpoint.__name)
+    assert.equal("HostnameEndpoint", endpoints.HostnameEndpoint.__name)
+    assert.is_nil(endpoints.TCP5ServerEndpoint)
   end)
 end)
 

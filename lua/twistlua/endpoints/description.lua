@@ -38,6 +38,7 @@ function Description:init(text, what)
   self.text = text
   self._what = what
   self._arguments = {}     -- { name = string or nil, value = string, at = position } in order
+  self._positions = {}     -- name of a field that was read → position
   local name, prefix, at = readArgument(text, 1)
   if name or at > #text then self:fail(at, "an endpoint begins with its type and a colon, such as 'tcp:'") end
   self.prefix = prefix
@@ -94,6 +95,7 @@ function Description:read(fields)
       self:fail(argument.at, ("argument '%s' must be %s, not '%s'"):format(name, expected, argument.value))
     end
     values[name] = value
+    self._positions[name] = argument.at
   end
   for _, field in ipairs(fields) do
     if field.required and values[field[1]] == nil then
@@ -101,6 +103,13 @@ function Description:read(fields)
     end
   end
   return values
+end
+
+---Where the string gives this argument, of those that were read.
+---@param name string
+---@return integer|nil
+function Description:positionOf(name)
+  return self._positions[name]
 end
 
 -- Converters for `read`.

@@ -70,8 +70,17 @@ function HAProxyProtocolWrapper:_begin(found)
   if wrapped == nil then return self.transport:loseConnection() end
   policies.ProtocolWrapper.init(self, self.factory, wrapped)
   if self.outputLimit ~= nil then self.transport:setOutputLimit(self.outputLimit) end
+  self:_startTLS()
   wrapped:makeConnection(self)
   self:_deliver()
+end
+
+function HAProxyProtocolWrapper:_startTLS()
+  local contextFactory = self.factory.contextFactory
+  if not contextFactory then return end
+  local received = self._unread
+  self._unread = ""
+  self.transport:startTLS(contextFactory, { isClient = false, received = received })
 end
 
 -- What came in one piece with the header.
@@ -125,6 +134,7 @@ end
 ---Makes the protocols of connections that begin with the header. A connection without one is closed.
 ---@class twistlua.HAProxyWrappingFactory: twistlua.WrappingFactory
 ---@field headerTimeout number|nil seconds in which the header must have come, default 10; nil: any time
+---@field contextFactory twistlua.ssl.CertificateOptions|nil TLS begins behind the header
 ---@operator call(...): twistlua.HAProxyWrappingFactory
 local HAProxyWrappingFactory = policies.WrappingFactory:extend("HAProxyWrappingFactory")
 
@@ -142,8 +152,11 @@ function ProxyEndpoint:init(wrapped)
   self._wrapped = wrapped
 end
 
+-- A proxy sends the header in clear also where what it passes on is TLS.
 function ProxyEndpoint:listen(factory)
-  return self._wrapped:listen(HAProxyWrappingFactory(factory))
+  local endpoint, wrapping = self._wrapped, HAProxyWrappingFactory(factory)
+  if endpoint.withoutTLS then endpoint, wrapping.contextFactory = endpoint:withoutTLS() end
+  return endpoint:listen(wrapping)
 end
 
 ---@param endpoint twistlua.ServerEndpoint where the proxy connects to

@@ -56,7 +56,9 @@ ProtocolWrapper.__index = lookIn(ProtocolWrapper)
 ProtocolWrapper.connected = nil   -- the transport's
 
 -- Events whose handler means something by being there: the wrapper has those that the wrapped protocol has.
-local OPTIONAL_EVENTS = { "readConnectionLost", "writeConnectionLost", "outputLimitExceeded" }
+local OPTIONAL_EVENTS = {
+  "readConnectionLost", "writeConnectionLost", "outputLimitExceeded", "handshakeCompleted",
+}
 
 local passEvent = {}
 for _, event in ipairs(OPTIONAL_EVENTS) do
