@@ -25,7 +25,7 @@ struct question {
     struct twl__query *query; /* NULL: not asking */
     struct twl_answer *answer;
     int code;
-    bool over;    /* [code] is the outcome */
+    bool over;    /* [code] is the outcome, whatever is left to ask */
     bool telling; /* its job is on the stack */
     bool fresh;   /* the answer is not in the cache */
     bool exists;  /* a candidate has addresses of the other family only */
@@ -161,24 +161,22 @@ static bool candidate(const struct question *question, int index,
                       char out[NAME_SIZE])
 {
     const struct ares_options *options = &question->resolver->options;
-    size_t length = strlen(question->name), size;
-    int dots = 0, domains = options->ndomains;
+    size_t length = strlen(question->name);
+    bool absolute = question->name[length - 1] == '.';
+    int domains = absolute ? 0 : options->ndomains, dots = 0, plain;
+    const char *domain;
 
     for (size_t i = 0; i < length; i++) dots += question->name[i] == '.';
-    if (question->name[length - 1] == '.') {
-        length--;
-        domains = 0;
-    }
+    plain = dots >= options->ndots ? 0 : domains; /* its place in the list */
+    if (absolute) length--;
     memcpy(out, question->name, length);
     out[length] = '\0';
-    if (dots >= options->ndots) index--;
-    if (index == -1 || index == domains)
-        return dots >= options->ndots ? index == -1 : true;
     if (index > domains) return false;
-    size = strlen(options->domains[index]);
-    if (length + 1 + size > TWL__NAME_LENGTH) return true; /* as it stands */
+    if (index == plain) return true;
+    domain = options->domains[index > plain ? index - 1 : index];
+    if (length + 1 + strlen(domain) > TWL__NAME_LENGTH) return true;
     out[length] = '.';
-    memcpy(out + length + 1, options->domains[index], size + 1);
+    memcpy(out + length + 1, domain, strlen(domain) + 1);
     return true;
 }
 
@@ -208,11 +206,11 @@ static void ask(struct question *question)
     char name[NAME_SIZE];
     struct twl__try one = {name, question->asked.family, question->server,
                            question->asked.timeouts[question->round]};
-    int rc = twl__servers_refresh(resolver);
+    int rc;
 
-    if (rc == 0 && candidate(question, question->candidate, name))
-        rc = twl__servers_ask(resolver, &one, note_answer, question,
-                              &question->query);
+    candidate(question, question->candidate, name);
+    rc = twl__servers_ask(resolver, &one, note_answer, question,
+                          &question->query);
     if (rc == 0) return;
     end(question, rc);
     twl_reactor_soon(resolver->reactor, &question->job);
@@ -245,7 +243,6 @@ static bool next_server(struct question *question)
 static bool try_next(struct question *question)
 {
     switch (question->code) {
-    case 0:
     case TWL_ENOMEM:
     case TWL_EINVAL: return false;
     case TWL_ENXDOMAIN:
@@ -286,16 +283,19 @@ static void tell(struct question *question)
 static void run_job(twl_job *job)
 {
     struct question *question = TWL__CONTAINER(struct question, job, job);
+    int rc;
 
-    if (!question->over) {
-        if (try_next(question)) {
+    if (!question->over && question->code < 0) {
+        /* The configuration may be another since it was asked. */
+        if ((rc = twl__servers_refresh(question->resolver)) < 0) {
+            end(question, rc);
+        } else if (try_next(question)) {
             ask(question);
             return;
         }
-        if (question->code == TWL_ENXDOMAIN && question->exists)
-            question->code = TWL_ENOADDRESS;
-        question->over = true;
     }
+    if (question->code == TWL_ENXDOMAIN && question->exists)
+        question->code = TWL_ENOADDRESS;
     tell(question);
 }
 

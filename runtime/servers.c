@@ -467,6 +467,9 @@ void twl__servers_reset(struct twl__resolver *resolver)
     resolver->ready = false;
     ares_free_data(resolver->servers_read);
     ares_destroy_options(&resolver->options);
+    memset(&resolver->options, 0, sizeof resolver->options);
+    resolver->servers_read = NULL;
+    resolver->server_count = 0;
 }
 
 void twl__servers_close(struct twl__resolver *resolver)

@@ -778,7 +778,7 @@ typedef struct twl_resolver_config {
     }
 
 /* Begin anew with [config], whose strings are copied, and with nothing learnt. What is being
- * asked stays with the servers that are asked. TWL_EINVAL: bad servers or bounds. */
+ * asked goes on, its next try with [config]. TWL_EINVAL: bad servers or bounds. */
 TWL_API int twl_resolver_configure(twl_reactor *reactor,
                                    const twl_resolver_config *config);
 
@@ -816,7 +816,8 @@ typedef struct twl_lookup_config {
 
 /* The end of a look-up: [code] 0 and one address or more; or a negative code, which with
  * TWL_ENXDOMAIN and TWL_ENOADDRESS is about the name, else about the servers: TWL_ETIMEDOUT,
- * TWL_ESERVFAIL, TWL_EREFUSED, -ECONNREFUSED (none was reached) and so on. */
+ * TWL_ESERVFAIL, TWL_EREFUSED, -ECONNREFUSED (none was reached) and so on. [answer] is to be
+ * looked at with 0 only. */
 typedef void (*twl_lookup_fn)(twl_lookup *lookup, int code,
                               const twl_answer *answer);
 

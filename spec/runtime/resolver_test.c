@@ -360,6 +360,20 @@ static void refuses_a_bad_configuration(void)
     finish(&lookup);
 }
 
+static void goes_on_with_another_configuration(void)
+{
+    struct lookup lookup;
+
+    begin(&lookup);
+    CHECK_INT(0, start_tries(&lookup, "name.test", 2, 0.05));
+    SERVE_UNTIL(lookup.reactor, -1, server.questions == 1);
+    CHECK_INT(0, configure(lookup.reactor, NULL));
+    SERVE_UNTIL(lookup.reactor, 60, lookup.calls);
+    CHECK_INT(0, lookup.code);
+    CHECK_INT(2, server.questions);
+    finish(&lookup);
+}
+
 /* Each request for memory fails once: a code, no crash, nothing kept. */
 static void survives_the_lack_of_memory(void)
 {
@@ -458,6 +472,7 @@ int main(void)
     RUN_EVERYWHERE(gives_up_after_the_last_try);
     RUN(refuses_what_cannot_be_asked);
     RUN(refuses_a_bad_configuration);
+    RUN(goes_on_with_another_configuration);
     RUN(survives_the_lack_of_memory);
     RUN(knows_what_the_hosts_file_says);
     RUN(knows_special_names);
