@@ -279,6 +279,19 @@ describe("HostnameEndpoint", function()
     assert.equal(0, #raising:getDelayedCalls())
   end)
 
+  it("fails when the resolver raises", function()
+    function reactor.nameResolver.resolveHostName() error "broken" end
+    assert.matches("broken", tostring(test.failureResultOf(connect()).value))
+    isQuiet()
+  end)
+
+  it("tells what is no error object, too", function()
+    local result = connect(nil, "192.0.2.1")
+    fail(1, "just words")
+    local failure = test.failureResultOf(result, errors.ConnectError)
+    assert.matches("192.0.2.1 %(just words%)", failure.value.message)
+  end)
+
   it("raises for arguments that are none", function()
     for message, arguments in pairs {
       ["host must be a string, got number"] = { 5, 80 },

@@ -8,6 +8,7 @@ local Failure  = require("twistlua.failure").Failure
 local address  = require "twistlua.address"
 local defer    = require "twistlua.defer"
 local errors   = require "twistlua.error"
+local guard    = require "twistlua.guard"
 local options  = require "twistlua.options"
 local resolver = require "twistlua.reactor.resolver"
 local wrapping = require "twistlua.endpoints.wrapping"
@@ -162,7 +163,7 @@ local function classOf(attempts)
     if attempt.failure.value.__name ~= name then return errors.ConnectError end
   end
   local class = errors[name]
-  return class and class ~= errors.UserError and class or errors.ConnectError
+  return class and class:is(errors.ConnectError) and class or errors.ConnectError
 end
 
 function Race:combine(class)
@@ -232,7 +233,8 @@ end
 ---@return twistlua.Deferred protocol once its `connectionMade` has run
 function HostnameEndpoint:connect(factory)
   local race = Race(self, factory)
-  race:run()
+  local ok, failure = guard.call(race.run, race)
+  if not ok and not race.over then race:finish("errback", failure) end
   return race.result
 end
 
