@@ -31,7 +31,8 @@ typedef struct twl_context {
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
     struct twl__class timers, watches, signals, transports, listeners,
-        connectors, lookups, sockets, tls_contexts, datagrams;
+        connectors, lookups, sockets, tls_contexts, keys, certificates,
+        requests, datagrams;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
     struct twl__class pools, works, asks;
     int works_pending; /* with a pool, and wanted */
@@ -105,6 +106,9 @@ void *twl__object_new(lua_State *L, struct twl__class *class, size_t size,
 /* The object at [index], which must be of the class that the running method belongs to. */
 void *twl__object_check(lua_State *L, int index);
 
+/* The object at [index], which must be of [class]. */
+void *twl__object_of(lua_State *L, struct twl__class *class, int index);
+
 /* Anchor the userdata at [index]; its [slot] is 0 exactly while it is not anchored, and both
  * functions do nothing when there is nothing to do. [-0, +0] */
 void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index);
@@ -150,6 +154,7 @@ void twl__open_datagram(lua_State *L, twl_context *context);
 void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
+void twl__open_x509(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

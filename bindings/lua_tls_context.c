@@ -17,17 +17,9 @@ static const char
 twl_tls_context *twl__check_tls_context(lua_State *L, twl_context *context,
                                         int index)
 {
-    struct box *box = lua_touserdata(L, index);
+    struct box *box = twl__object_of(L, &context->tls_contexts, index);
 
-    if (box && lua_getmetatable(L, index)) {
-        bool same;
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &context->tls_contexts);
-        same = lua_rawequal(L, -1, -2);
-        lua_pop(L, 2);
-        if (same) return box->tls;
-    }
-    luaL_typeerror(L, index, "twistlua.tls_context");
-    return NULL;
+    return box->tls;
 }
 
 /* ---- Configuration ---------------------------------------------------------------------- */

@@ -68,6 +68,7 @@ define("TCPTimedOutError", errors.ConnectError, "TCP connection timed out")
 define("ServiceNameUnknownError", errors.ConnectError, "Service name given as port is unknown")
 define("SSLError", errors.ConnectError, "An SSL error occurred")
 define("TLSOptionsError", Error)   -- a certificate, key or other setting is of no use
+define("CertificateError", Error)  -- a certificate, key or request cannot be read or made
 define("UserError", errors.ConnectError, "User aborted connection")
 define("TimeoutError", errors.UserError, "User timeout caused connection failure")
 define("ConnectingCancelledError", Error, "The attempt to connect was cancelled")

@@ -366,6 +366,88 @@ function tls_context:setTicketKeys(keys) end
 ---@return true|nil, string? message, string? name, integer? errno
 function tls_context:rotateTicketKeys() end
 
+---Keys, certificates and requests for certificates. A list of names is kind, NUL, value, NUL, and so on. The forms
+---are "pem", "der" and, for dumping, "text".
+core.x509 = {}
+
+---@class twistlua.core.key
+local key = {}
+
+---@param form? "pem"|"der"|"text"
+---@param passphrase? string encrypts PEM
+---@return string|nil, string? message
+function key:dump(form, passphrase) end
+
+---@return string der of the public part
+function key:public() end
+
+---@return string kind, integer bits
+function key:kind() end
+
+---@param kind "RSA"|"EC"|"ED25519"
+---@param bits? integer of RSA
+---@return twistlua.core.key|nil, string? message, string? name, integer? errno
+function core.x509.generateKey(kind, bits) end
+
+---@return twistlua.core.key|nil, string? message, string? name, integer? errno
+function core.x509.loadKey(bytes, form, passphrase) end
+
+---@class twistlua.core.certificate
+local certificate = {}
+
+function certificate:dump(form) end
+
+---@return string list
+function certificate:subject() end
+
+---@return string list
+function certificate:issuer() end
+
+---@return string list of alternative names
+function certificate:names() end
+
+---@return string der of the public key
+function certificate:public() end
+
+---@return string digits hexadecimal
+function certificate:serial() end
+
+---@param method string such as "sha256"
+---@return string|nil bytes, string? message
+function certificate:digest(method) end
+
+---@return number from, number until seconds since 1970
+function certificate:validity() end
+
+---@return twistlua.core.certificate|nil, string? message, string? name, integer? errno
+function core.x509.loadCertificate(bytes, form) end
+
+---@class twistlua.core.request
+local request = {}
+
+function request:dump(form) end
+
+---@return string list
+function request:subject() end
+
+---@return string list of alternative names
+function request:names() end
+
+---@param subject string a list
+---@param signer twistlua.core.key
+---@param digest string
+---@param names? string "DNS:example.org,IP:::1"
+---@return twistlua.core.request|nil, string? message, string? name, integer? errno
+function core.x509.newRequest(subject, signer, digest, names) end
+
+---@return twistlua.core.request|nil, string? message, string? name, integer? errno
+function core.x509.loadRequest(bytes, form) end
+
+---Sign a certificate.
+---@param fields table
+---@return twistlua.core.certificate|nil, string? message, string? name, integer? errno
+function core.x509.issue(fields) end
+
 core.lockfile = {}
 
 ---@param path string

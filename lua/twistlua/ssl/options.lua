@@ -95,10 +95,8 @@ local function keyPEM(key)
 end
 
 local function certificatePEM(certificate)
-  if type(certificate) == "table" and certificate.dumpCertificatePEM then
-    return certificate:dumpCertificatePEM()
-  end
-  return certificate
+  if type(certificate) ~= "table" then return certificate end
+  return certificate.dumpChainPEM and certificate:dumpChainPEM() or certificate:dumpCertificatePEM()
 end
 
 local function chainPEM(chain)
