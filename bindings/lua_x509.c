@@ -17,16 +17,23 @@ static enum twl__x509_form check_form(lua_State *L, int index)
     return (enum twl__x509_form)luaL_checkoption(L, index, "pem", FORMS);
 }
 
-/* nil, and what OpenSSL says, if it was the one to fail. */
-static int push_trouble(lua_State *L, int code)
+/* nil, [sentence] or else what the code says, the name and the errno. */
+static int push_sentence(lua_State *L, int code, const char *sentence)
 {
     int count = twl__push_error(L, code);
 
-    if (code == TWL_EINVAL) {
-        lua_pushstring(L, twl__x509_trouble());
+    if (sentence) {
+        lua_pushstring(L, sentence);
         lua_replace(L, -count);
     }
     return count;
+}
+
+/* The same with what OpenSSL says, if it was the one to fail. */
+static int push_trouble(lua_State *L, int code)
+{
+    return push_sentence(L, code,
+                         code == TWL_EINVAL ? twl__x509_trouble() : NULL);
 }
 
 /* ---- Text ------------------------------------------------------------------------------ */
@@ -131,9 +138,10 @@ static int load_key(lua_State *L)
     const char *passphrase = luaL_optstring(L, 3, NULL);
     struct evp_pkey_st *key = NULL;
     struct box *box = new_box(L, &context->keys);
-    int rc = twl__key_load(form, bytes, length, passphrase, &key);
+    const char *trouble = NULL;
+    int rc = twl__key_load(form, bytes, length, passphrase, &key, &trouble);
 
-    if (rc < 0) return push_trouble(L, rc);
+    if (rc < 0) return push_sentence(L, rc, trouble);
     box->object = key;
     return 1;
 }
@@ -353,6 +361,9 @@ static void get_issue(lua_State *L, twl_context *context,
     issue->key = check_other(L, lua_gettop(L), &context->keys);
     if (lua_getfield(L, 1, "request") != LUA_TNIL)
         issue->request = check_other(L, lua_gettop(L), &context->requests);
+    if (lua_getfield(L, 1, "issuedBy") != LUA_TNIL)
+        issue->issued_by =
+            check_other(L, lua_gettop(L), &context->certificates);
     lua_getfield(L, 1, "serial");
     issue->serial = luaL_optinteger(L, -1, 0);
     lua_getfield(L, 1, "authority");

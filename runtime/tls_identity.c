@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * tls_identity.c -- our certificate, its chain and its private key. */
-#include <string.h>
-
 #include <openssl/err.h>
-#include <openssl/pem.h>
 
 #include "tls_parts.h"
+#include "x509_text.h"
 
 static bool add_to_chain(void *context, X509 *certificate)
 {
@@ -21,51 +19,17 @@ static bool add_to_chain(void *context, X509 *certificate)
     return false;
 }
 
-struct passphrase {
-    const char *text; /* NULL: none was given */
-    bool asked;
-};
-
-/* Without it OpenSSL would ask at the terminal. */
-static int give_passphrase(char *buffer, int size, int writing, void *context)
+static int read_key(const struct twl__pem_source *source,
+                    const char *passphrase, EVP_PKEY **out)
 {
-    struct passphrase *passphrase = context;
-    size_t length = passphrase->text ? strlen(passphrase->text) : 0;
-
-    (void)writing;
-    passphrase->asked = true;
-    if (!passphrase->text || length > (size_t)size) return -1;
-    memcpy(buffer, passphrase->text, length);
-    return (int)length;
-}
-
-static const char *key_trouble(const struct passphrase *passphrase)
-{
-    if (passphrase->asked && !passphrase->text)
-        return "it is encrypted, and no passphrase was given";
-    if (passphrase->asked) return "wrong passphrase";
-    if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ||
-        ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_OSSL_DECODER)
-        return "no private key in PEM in it";
-    return ERR_reason_error_string(ERR_peek_last_error());
-}
-
-static int read_key(const struct twl__pem_source *source, const char *text,
-                    EVP_PKEY **out)
-{
-    struct passphrase passphrase = {text, false};
+    const char *trouble;
     BIO *bio = NULL;
     int rc = twl__pem_open(source, &bio);
 
     if (rc < 0) return rc;
-    ERR_clear_error();
-    *out = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &passphrase);
-    if (!*out)
-        rc =
-            twl__pem_complain(source, TWL_ETLSCONFIG, key_trouble(&passphrase));
+    *out = twl__pem_key(bio, passphrase, &trouble);
     BIO_free(bio);
-    ERR_clear_error();
-    return rc;
+    return *out ? 0 : twl__pem_complain(source, TWL_ETLSCONFIG, trouble);
 }
 
 static int use_key(SSL_CTX *ctx, const struct twl__pem_source *source,

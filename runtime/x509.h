@@ -25,9 +25,10 @@ const char *twl__x509_trouble(void);
 /* [kind] is "RSA", with [bits]; "EC", on P-256; or "ED25519". TWL_EINVAL for another. */
 int twl__key_generate(const char *kind, int bits, struct evp_pkey_st **out);
 
-/* A private key; [passphrase] may be NULL. */
+/* A private key; [passphrase] may be NULL. On TWL_EINVAL, [*trouble] is what is wrong. */
 int twl__key_load(enum twl__x509_form form, const char *bytes, size_t length,
-                  const char *passphrase, struct evp_pkey_st **out);
+                  const char *passphrase, struct evp_pkey_st **out,
+                  const char **trouble);
 
 /* With a [passphrase], PEM is encrypted. TWL__TEXT is about the public part. */
 long twl__key_dump(struct evp_pkey_st *key, enum twl__x509_form form,
@@ -94,6 +95,8 @@ struct twl__issue {
     struct twl__list subject;    /* or without one, those of [key] */
     struct twl__list issuer;
     struct evp_pkey_st *key; /* the issuer's */
+    struct x509_st
+        *issued_by; /* the issuer's certificate, to point to its key; or NULL */
     const char *digest;
     int64_t serial;     /* 0: random */
     double from, until; /* seconds since 1970 */

@@ -39,14 +39,14 @@ static bool set_subject(X509 *certificate, const struct twl__issue *issue)
                1;
 }
 
-static bool add(X509 *certificate, int kind, const char *value)
+static bool add(X509 *certificate, X509 *issuer, int kind, const char *value)
 {
     X509_EXTENSION *extension;
     X509V3_CTX context;
     bool added;
 
     if (!value) return true;
-    X509V3_set_ctx(&context, NULL, certificate, NULL, NULL, 0);
+    X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
     extension = X509V3_EXT_conf_nid(NULL, &context, kind, value);
     added = extension && X509_add_ext(certificate, extension, -1) == 1;
     X509_EXTENSION_free(extension);
@@ -55,15 +55,26 @@ static bool add(X509 *certificate, int kind, const char *value)
 
 static bool add_extensions(X509 *certificate, const struct twl__issue *issue)
 {
-    return add(certificate, NID_basic_constraints,
-               issue->authority ? "critical,CA:TRUE" : "critical,CA:FALSE") &&
-           add(certificate, NID_key_usage,
-               issue->authority ? "critical,keyCertSign,cRLSign,"
-                                  "digitalSignature"
-                                : NULL) &&
-           add(certificate, NID_subject_key_identifier, "hash") &&
-           add(certificate, NID_subject_alt_name, issue->names) &&
-           add(certificate, NID_ext_key_usage, issue->usage);
+    const struct {
+        int kind;
+        const char *value;
+    } extensions[] = {
+        {NID_basic_constraints,
+         issue->authority ? "critical,CA:TRUE" : "critical,CA:FALSE"},
+        {NID_key_usage, issue->authority
+                            ? "critical,keyCertSign,cRLSign,digitalSignature"
+                            : NULL},
+        {NID_subject_key_identifier, "hash"},
+        {NID_authority_key_identifier, issue->issued_by ? "keyid" : NULL},
+        {NID_subject_alt_name, issue->names},
+        {NID_ext_key_usage, issue->usage},
+    };
+
+    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
+        if (!add(certificate, issue->issued_by, extensions[i].kind,
+                 extensions[i].value))
+            return false;
+    return true;
 }
 
 static bool fill(X509 *certificate, const struct twl__issue *issue)

@@ -24,40 +24,69 @@ int twl__key_generate(const char *kind, int bits, EVP_PKEY **out)
     return 0;
 }
 
-/* Instead of OpenSSL's own, which would ask at the terminal. */
-static int give_passphrase(char *buffer, int size, int writing, void *text)
-{
-    size_t length = text ? strlen(text) : 0;
-    (void)writing;
+struct passphrase {
+    const char *text; /* NULL: none was given */
+    bool asked;
+};
 
-    if (!text || length > (size_t)size) return -1;
-    memcpy(buffer, text, length);
+/* Instead of OpenSSL's own, which would ask at the terminal. */
+static int give_passphrase(char *buffer, int size, int writing, void *context)
+{
+    struct passphrase *passphrase = context;
+    size_t length = passphrase->text ? strlen(passphrase->text) : 0;
+
+    (void)writing;
+    passphrase->asked = true;
+    if (!passphrase->text || length > (size_t)size) return -1;
+    memcpy(buffer, passphrase->text, length);
     return (int)length;
 }
 
+EVP_PKEY *twl__pem_key(BIO *bio, const char *text, const char **trouble)
+{
+    struct passphrase passphrase = {text, false};
+    EVP_PKEY *key;
+
+    ERR_clear_error();
+    key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &passphrase);
+    if (key)
+        *trouble = NULL;
+    else if (passphrase.asked)
+        *trouble = text ? "wrong passphrase"
+                        : "it is encrypted, and no passphrase was given";
+    else
+        *trouble = "no private key in PEM in it";
+    ERR_clear_error();
+    return key;
+}
+
 int twl__key_load(enum twl__x509_form form, const char *bytes, size_t length,
-                  const char *passphrase, EVP_PKEY **out)
+                  const char *passphrase, EVP_PKEY **out, const char **trouble)
 {
     BIO *bio = twl__bio_of(bytes, length);
 
     if (!bio) return TWL_ENOMEM;
+    if (form == TWL__DER) {
+        *out = d2i_PrivateKey_bio(bio, NULL);
+        *trouble = *out ? NULL : "no private key in DER";
+    } else {
+        *out = twl__pem_key(bio, passphrase, trouble);
+    }
     ERR_clear_error();
-    *out = form == TWL__DER
-               ? d2i_PrivateKey_bio(bio, NULL)
-               : PEM_read_bio_PrivateKey(bio, NULL, give_passphrase,
-                                         (void *)(uintptr_t)passphrase);
     BIO_free(bio);
     return *out ? 0 : TWL_EINVAL;
 }
 
 static bool write_key(BIO *bio, EVP_PKEY *key, enum twl__x509_form form,
-                      const char *passphrase)
+                      const char *text)
 {
+    struct passphrase passphrase = {text, false};
+
     if (form == TWL__DER) return i2d_PrivateKey_bio(bio, key) == 1;
     if (form == TWL__TEXT) return EVP_PKEY_print_public(bio, key, 0, NULL) == 1;
-    return PEM_write_bio_PKCS8PrivateKey(
-               bio, key, passphrase ? EVP_aes_256_cbc() : NULL, NULL, 0,
-               give_passphrase, (void *)(uintptr_t)passphrase) == 1;
+    return PEM_write_bio_PKCS8PrivateKey(bio, key,
+                                         text ? EVP_aes_256_cbc() : NULL, NULL,
+                                         0, give_passphrase, &passphrase) == 1;
 }
 
 long twl__key_dump(EVP_PKEY *key, enum twl__x509_form form,

@@ -4,14 +4,19 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include "x509_text.h"
 
 const char *twl__x509_trouble(void)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    unsigned long error = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(error);
 
     ERR_clear_error();
+    if (ERR_GET_LIB(error) == ERR_LIB_PEM &&
+        ERR_GET_REASON(error) == PEM_R_NO_START_LINE)
+        return "nothing of that kind in PEM in it";
     return reason ? reason : "not of the form that was expected";
 }
 
@@ -120,6 +125,11 @@ bool twl__name_fill(X509_NAME *name, struct twl__list list)
 
 const EVP_MD *twl__digest_for(EVP_PKEY *key, const char *digest, bool *none)
 {
+    const EVP_MD *md;
+
     *none = EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448");
-    return *none ? NULL : EVP_get_digestbyname(digest);
+    if (*none) return NULL;
+    md = EVP_get_digestbyname(digest);
+    if (!md) ERR_raise(ERR_LIB_EVP, EVP_R_INVALID_DIGEST);
+    return md;
 }

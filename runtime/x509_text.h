@@ -20,6 +20,9 @@ long twl__names_list(GENERAL_NAMES *names, char *out, size_t size);
 /* Fill [name] from a list. */
 bool twl__name_fill(X509_NAME *name, struct twl__list list);
 
+/* The private key in PEM text; or NULL and what is wrong with it. */
+EVP_PKEY *twl__pem_key(BIO *bio, const char *passphrase, const char **trouble);
+
 /* NULL with true in [*none] for a key that signs without one. */
 const EVP_MD *twl__digest_for(EVP_PKEY *key, const char *digest, bool *none);
 

@@ -266,7 +266,7 @@ end
 ---@param given? twistlua.ssl.KeyPair.issue
 ---@return twistlua.ssl.Certificate
 function PrivateCertificate:signRequestObject(request, given)
-  return self.privateKey:signRequestObject(self:getSubject(), request, given)
+  return self.privateKey:signRequestObject(self, request, given)
 end
 
 ---The same for the bytes of a request, if `verify` says so.

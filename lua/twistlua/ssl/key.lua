@@ -28,7 +28,7 @@ end
 function KeyPair.generate(kind, size)
   kind = kind or "EC"
   local key, message = core.x509.generateKey(kind, size or 2048)
-  if not key then error(("KeyPair.generate: %s, %s: %s"):format(kind, size, message), 2) end
+  if not key then error(("KeyPair.generate: %s of %d bits: %s"):format(kind, size or 2048, message), 2) end
   return KeyPair(key)
 end
 
@@ -89,7 +89,7 @@ function KeyPair:requestObject(distinguishedName, given)
   given = check("requestObject", given, REQUEST_OPTIONS)
   return certificates.CertificateRequest((made("KeyPair:requestObject", core.x509.newRequest(
     naming.DN.of(distinguishedName):toList(), self._key, given.digestAlgorithm or "sha256",
-    naming.alternativeNames(given.names)))))
+    naming.alternativeNames(given.names, 3)))))
 end
 
 ---@param distinguishedName twistlua.ssl.DN|table
@@ -116,23 +116,26 @@ local ISSUE_OPTIONS = {
 local function issue(what, key, fields, given)
   local now = os.time()
   fields.key = key._key
+  fields.issuedBy = fields.issuedBy and fields.issuedBy._certificate
   fields.serial, fields.authority = given.serialNumber, given.authority
   fields.digest = given.digestAlgorithm or "sha256"
   fields.from, fields["until"] = given.validFrom or now, now + (given.secondsToExpiry or YEAR)
-  fields.names = naming.alternativeNames(given.names or fields.wished)
+  fields.names = naming.alternativeNames(given.names or fields.wished, 4)
   fields.usage = given.purposes and table.concat(given.purposes, ",")
   return certificates.Certificate((made(what, core.x509.issue(fields))))
 end
 
 ---Certify what a request wishes.
----@param issuer twistlua.ssl.DN|table the name of the key's owner
+---@param issuer twistlua.ssl.PrivateCertificate|twistlua.ssl.DN|table the key's owner, or only the name
 ---@param request twistlua.ssl.CertificateRequest
 ---@param given? twistlua.ssl.KeyPair.issue
 ---@return twistlua.ssl.Certificate
 function KeyPair:signRequestObject(issuer, request, given)
+  local owner = issuer.getSubject and issuer
   given = check("signRequestObject", given, ISSUE_OPTIONS)
   return issue("KeyPair:signRequestObject", self, {
-    issuer = naming.DN.of(issuer):toList(), request = request._request, wished = request:getAlternativeNames(),
+    issuer = naming.DN.of(owner and owner:getSubject() or issuer):toList(), issuedBy = owner,
+    request = request._request, wished = request:getAlternativeNames(),
   }, given)
 end
 

@@ -28,20 +28,22 @@ end
 local DN = Object:extend("DN")
 
 ---@param parts? table<string, string> by long or short names
-function DN:init(parts)
+---@param level? integer of `error`
+function DN:init(parts, level)
+  level = level or 3
   for kind, value in pairs(parts or {}) do
     local long = LONG[kind] or SHORT[kind] and kind
-    if not long then error(("DN: there is no attribute '%s'"):format(tostring(kind)), 3) end
+    if not long then error(("DN: there is no attribute '%s'"):format(tostring(kind)), level) end
     if type(value) ~= "string" or value:find("\0", 1, true) then
-      error(("DN: %s must be a string without zero bytes"):format(kind), 3)
+      error(("DN: %s must be a string without zero bytes"):format(kind), level)
     end
     self[long] = value
   end
 end
 
----What others made of a name: a DN, or a table for one.
+---A DN of what the user of a method gave: one, or a table for one.
 function DN.of(given)
-  return require("twistlua.class").isA(given, DN) and given or DN(given)
+  return require("twistlua.class").isA(given, DN) and given or DN(given, 5)
 end
 
 ---@param list string the core's
@@ -89,13 +91,14 @@ end
 
 ---Alternative names as OpenSSL's configuration has them.
 ---@param names string[]|nil host names, IP addresses, addresses of e-mail
+---@param level integer of `error`
 ---@return string|nil
-local function alternativeNames(names)
+local function alternativeNames(names, level)
   if not names or #names == 0 then return nil end
   local parts = {}
   for i, name in ipairs(names) do
     local kind = type(name) == "string" and kindOf(name)
-    if not kind then error(("'%s' is not a host name or IP address"):format(tostring(name)), 0) end
+    if not kind then error(("'%s' is not a host name or IP address"):format(tostring(name)), level) end
     parts[i] = kind .. ":" .. name
   end
   return table.concat(parts, ",")
