@@ -155,6 +155,7 @@ void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
 void twl__open_x509(lua_State *L, twl_context *context);
+void twl__open_file(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

@@ -6,7 +6,8 @@
 
 struct twl__work *twl__work_new(lua_State *L, twl_context *context, size_t size)
 {
-    struct twl__work *work = twl__object_new(L, &context->works, size, 1);
+    struct twl__work *work =
+        twl__object_new(L, &context->works, size, TWL__WORK_VALUES);
 
     memset(work, 0, size);
     work->context = context;
@@ -30,7 +31,7 @@ static int finish(lua_State *L)
     int status;
 
     twl__push_object(L, &work->context->works, work->slot);
-    lua_getiuservalue(L, OBJECT, 1);
+    lua_getiuservalue(L, OBJECT, TWL__WORK_DEFERRED);
     lua_pushcfunction(L, twl__failure_handler);
     lua_pushcfunction(L, push_result);
     lua_pushlightuserdata(L, work);
@@ -83,7 +84,7 @@ int twl__work_add(lua_State *L, twl_workers *workers, int index, int deferred)
     int rc;
 
     lua_pushvalue(L, deferred);
-    lua_setiuservalue(L, index, 1);
+    lua_setiuservalue(L, index, TWL__WORK_DEFERRED);
     twl__anchor(L, &context->works, &work->slot, index);
     work->base.done = done;
     if ((rc = twl_workers_add(workers, &work->base)) < 0) {

@@ -9,7 +9,10 @@
 #include "transfer.h"
 
 /* The beginning of a userdata of the class context->works. It is anchored from when it is added
- * until it is done or taken back; user value 1 is the Deferred. */
+ * until it is done or taken back. User value 1 is the Deferred, those from TWL__WORK_HELD on may
+ * hold what the work needs. */
+enum { TWL__WORK_DEFERRED = 1, TWL__WORK_HELD, TWL__WORK_VALUES = 3 };
+
 struct twl__work {
     twl_work base;
     twl_context *context;

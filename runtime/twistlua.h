@@ -1350,6 +1350,60 @@ TWL_API bool twl_utf8_feed(twl_utf8 *text, const char *bytes, size_t length);
 /* Whether it may end here. */
 TWL_API bool twl_utf8_complete(const twl_utf8 *text);
 
+/* ---- Files: calls that block, for the threads of a pool ------------------------------------- */
+
+/* Any thread may call these. Paths are NUL-terminated. */
+
+enum twl_file_type {
+    TWL_FILE_REGULAR,
+    TWL_FILE_DIRECTORY,
+    TWL_FILE_LINK,
+    TWL_FILE_OTHER /* a socket, a pipe, a device */
+};
+
+typedef struct twl_file_info {
+    enum twl_file_type type;
+    uint64_t size;   /* bytes */
+    unsigned mode;   /* permission bits */
+    unsigned owner, group;
+    uint64_t inode, device;
+    unsigned links;
+    double accessed, modified, changed; /* seconds since 1970 */
+} twl_file_info;
+
+/* Read all of a file that has at most [maximum] bytes; TWL_EFBIG for a larger one. [*bytes], which
+ * free() frees, is NULL after an error. */
+#define TWL_EFBIG (-EFBIG)
+TWL_API int twl_file_read(const char *path, size_t maximum, char **bytes,
+                          size_t *length);
+
+enum {
+    TWL_FILE_APPEND = 1, /* behind what is there */
+    TWL_FILE_ATOMIC = 2, /* in a file beside it, synced, that then takes its place and mode */
+    TWL_FILE_NEW = 4     /* -EEXIST if there is one */
+};
+
+/* Write a file. [mode] is that of a new one, and [flags] some of the above; TWL_EINVAL for
+ * TWL_FILE_ATOMIC with one of the others. */
+TWL_API int twl_file_write(const char *path, const char *bytes, size_t length,
+                           unsigned mode, int flags);
+
+/* What there is; with [follow] what a symbolic link points to. */
+TWL_API int twl_file_stat(const char *path, bool follow, twl_file_info *out);
+
+/* The names in a directory, sorted, each with a NUL behind it, without "." and "..". */
+TWL_API int twl_file_list(const char *path, char **names, size_t *length);
+
+/* Put [from] into the place of [to], at once for whoever looks. */
+TWL_API int twl_file_rename(const char *from, const char *to);
+
+/* Remove a file, a link or an empty directory. */
+TWL_API int twl_file_remove(const char *path);
+
+/* Make a directory; with [parents] also those above it, and one that exists is fine. */
+TWL_API int twl_file_make_directory(const char *path, unsigned mode,
+                                    bool parents);
+
 /* ---- Deferreds: values ------------------------------------------------------------------ */
 
 typedef struct twl_deferred twl_deferred;

@@ -126,7 +126,7 @@ local function threads()
     countedProgram(name .. " (thread)", "setarch -R build/thread/" .. name)
   end
   countedProgram("specs of threads (thread)", "setarch -R build/thread/twistlua spec/runner.lua "
-    .. "spec/bindings/transfer_spec.lua spec/system/threads")
+    .. "spec/bindings/transfer_spec.lua spec/system/file_spec.lua spec/system/threads")
 end
 
 layers()

@@ -103,6 +103,9 @@ define("ReactorAlreadyRunning", Error, "The reactor is already running")
 define("ReactorNotRestartable", Error, "The reactor has been stopped and cannot run again")
 define("ReactorAlreadyInstalledError", Error, "A reactor has already been installed")
 
+define("FileError", errors.IOError)
+errors.FileError.options = { errno = "integer", code = "string", path = "string" }
+
 define("ThreadPoolError", Error, "No thread could be had")
 define("ThreadPoolStopped", Error, "The pool of threads was stopped")
 

@@ -34,7 +34,8 @@ function threads.isInIOThread() return true end
 ---@return twistlua.Deferred result the first that `f` returns, copied; fails with ThreadPoolStopped when the
 ---  reactor is shut down before the call has begun
 function threads.deferToThread(f, ...)
-  return reactor:getThreadPool():_submit(2, "submit", f, ...)
+  local pool = reactor:getThreadPool()
+  return pool:_submit(2, pool._pool.submit, f, ...)
 end
 
 ---As deferToThread, on another pool.
@@ -45,14 +46,15 @@ function threads.deferToThreadPool(_, pool, f, ...)
   if not (type(pool) == "table" and pool._submit) then
     error("deferToThreadPool: a ThreadPool expected, got " .. type(pool), 2)
   end
-  return pool:_submit(2, "submit", f, ...)
+  return pool:_submit(2, pool._pool.submit, f, ...)
 end
 
 ---Do several calls on one thread, one after the other, until one raises.
 ---@param calls table[] { f, arguments... } each
 ---@return twistlua.Deferred results a list of them, with their number as `n`
 function threads.callMultipleInThread(calls)
-  return reactor:getThreadPool():_submit(2, "submitMany", calls)
+  local pool = reactor:getThreadPool()
+  return pool:_submit(2, pool._pool.submitMany, calls)
 end
 
 ---Make `f` callable by name for threads: `threads.blockingCallFromThread(name, ...)`. It may have upvalues and

@@ -534,6 +534,34 @@ function core.workers.isWorker() end
 ---@return boolean the pool of this thread is being closed
 function core.workers.isStopping() end
 
+-- ---- Files, as work for a pool; each call takes it and the Deferred to fire -----------------------
+
+core.file = {}
+
+---@param f fun(verb: string, path: string, message: string, name: string, errno: integer): any makes the errors
+function core.file.open(f) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.read(pool, d, path, maximum) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.write(pool, d, path, content, mode, append, atomic, new) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.stat(pool, d, path, follow) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.list(pool, d, path) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.rename(pool, d, from, to) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.remove(pool, d, path) end
+
+---@return twistlua.core.work|nil, string? message, string? name, integer? errno
+function core.file.makeDirectory(pool, d, path, mode, parents) end
+
 core.failure = {}
 
 ---@return twistlua.Failure

@@ -83,12 +83,13 @@ local function take(result, work, message, name, errno)
   return work
 end
 
----A Deferred for what `method` of the core's pool puts on its way. What cannot be copied is an error at `level`.
+---A Deferred for what `start`, a function or method of the core's pool, puts on its way. What it refuses is an error
+---at `level`.
 ---@private
-function ThreadPool:_submit(level, method, ...)
+function ThreadPool:_submit(level, start, ...)
   local work
   local result = defer.Deferred(function() work:cancel() end)
-  local outcome = table.pack(pcall(self._pool[method], self._pool, result, ...))
+  local outcome = table.pack(pcall(start, self._pool, result, ...))
   if not outcome[1] then error(outcome[2], level) end
   work = take(result, table.unpack(outcome, 2, 5))
   return result
@@ -103,7 +104,7 @@ end
 
 ---@private
 function ThreadPool:_callInThread(level, ...)
-  self:_submit(level, "submit", ...):addErrback(log.err, "Unhandled error in a thread")
+  self:_submit(level, self._pool.submit, ...):addErrback(log.err, "Unhandled error in a thread")
 end
 
 reactor:addSystemEventTrigger("during", "shutdown", function()
