@@ -148,6 +148,7 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_connector(L, context);
     twl__open_resolver(L, context);
     twl__open_datagram(L, context);
+    twl__open_inotify(L, context);
     twl__open_socket(L, context);
     twl__open_tls_context(L, context);
     twl__open_workers(L, context);

@@ -32,7 +32,7 @@ typedef struct twl_context {
     twl_job reports;      /* tells what finalizers had to report */
     struct twl__class timers, watches, signals, transports, listeners,
         connectors, lookups, sockets, tls_contexts, keys, certificates,
-        requests, datagrams;
+        requests, datagrams, notifiers;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
     struct twl__class pools, works, asks;
     int works_pending; /* with a pool, and wanted */
@@ -151,6 +151,7 @@ void twl__open_listener(lua_State *L, twl_context *context);
 void twl__open_connector(lua_State *L, twl_context *context);
 void twl__open_resolver(lua_State *L, twl_context *context);
 void twl__open_datagram(lua_State *L, twl_context *context);
+void twl__open_inotify(lua_State *L, twl_context *context);
 void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);

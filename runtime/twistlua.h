@@ -867,6 +867,38 @@ TWL_API int twl_raw_shutdown(int fd);
 TWL_API int twl_raw_local(int fd, twl_address *out);
 TWL_API int twl_raw_peer(int fd, twl_address *out);
 
+/* ---- Changes of files: inotify of Linux ---------------------------------------------------- */
+
+/* A descriptor, non-blocking and close-on-exec, in [*out], which becomes readable when there are
+ * events. -ENOSYS where there is no inotify. */
+TWL_API int twl_inotify_open(int *out);
+
+/* Watch [path] for the IN_ bits of [mask]. Returns the number of the watch, from 1: that of the
+ * watch that [path]'s file has already, whose mask is then replaced. */
+TWL_API int twl_inotify_add(int fd, const char *path, uint32_t mask);
+TWL_API int twl_inotify_remove(int fd, int watch);
+
+/* Read events into [buffer]: the number of bytes, TWL_EAGAIN or the system's error. */
+TWL_API long twl_inotify_read(int fd, char *buffer, size_t size);
+
+typedef struct twl_inotify_event {
+    int watch; /* -1: events were lost */
+    uint32_t mask;
+    const char *name; /* in the watched directory; within the bytes parsed */
+    size_t name_length;
+} twl_inotify_event;
+
+/* The first event in [bytes]: its size, 0 where there is no whole one. */
+TWL_API size_t twl_inotify_parse(const char *bytes, size_t length,
+                                 twl_inotify_event *out);
+
+/* Call fn(context, name, whether it is a directory and no link to one) for all that is in a
+ * directory, without "." and "..", until it returns false. */
+typedef bool (*twl_directory_fn)(void *context, const char *name,
+                                 bool directory);
+TWL_API int twl_directory_list(const char *path, twl_directory_fn fn,
+                               void *context);
+
 /* ---- Lock files: between processes, and given up by a crash -------------------------------- */
 
 /* Take the lock [path] without waiting. [*clean] tells whether its last holder gave it back;

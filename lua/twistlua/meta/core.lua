@@ -448,6 +448,36 @@ function core.x509.loadRequest(bytes, form) end
 ---@return twistlua.core.certificate|nil, string? message, string? name, integer? errno
 function core.x509.issue(fields) end
 
+---@class twistlua.core.notifier
+local notifier = {}
+
+function notifier:close() end
+
+---@return integer -1 once closed
+function notifier:fd() end
+
+---@param path string
+---@param mask integer
+---@return integer|nil watch, string? message, string? name, integer? errno
+function notifier:add(path, mask) end
+
+---@param watch integer
+function notifier:remove(watch) end
+
+---@return table|nil events { watch, mask, name, watch, ... }
+---@return string? message, string? name, integer? errno
+function notifier:read() end
+
+core.inotify = {}
+
+---@return twistlua.core.notifier|nil, string? message, string? name, integer? errno
+function core.inotify.open() end
+
+---@param path string
+---@return table<string, boolean>|nil directory by name
+---@return string? message, string? name, integer? errno
+function core.inotify.list(path) end
+
 core.lockfile = {}
 
 ---@param path string
