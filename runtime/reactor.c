@@ -153,6 +153,8 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
     twl__list_init(&reactor->watches);
     twl__list_init(&reactor->signals);
     twl__list_init(&reactor->workers);
+    twl__list_init(&reactor->pipes);
+    twl__list_init(&reactor->processes);
     reactor->reserve_fd = -1;
     reactor->loop = config->loop;
     reactor->read_buffer = twl__alloc(reactor, TWL__READ_SIZE);
@@ -207,6 +209,8 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__connectors_close(reactor);
     twl__datagrams_close(reactor);
     twl__watches_close(reactor);
+    twl__processes_close(reactor);
+    twl__pipes_close(reactor);
     twl__signals_close(reactor);
     twl__resolver_close(reactor);
     twl__timers_close(reactor);

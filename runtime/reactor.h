@@ -33,6 +33,8 @@ struct twl__timers {
     double alarm_due; /* what it is set to */
 };
 
+enum twl__pidfd { TWL__PIDFD_UNKNOWN, TWL__PIDFD, TWL__NO_PIDFD };
+
 struct twl_reactor {
     struct ev_loop *loop;
     bool owns_loop;
@@ -54,8 +56,10 @@ struct twl_reactor {
 
     /* Everything that holds a descriptor, for twl_reactor_close(). */
     struct twl__link streams, listeners, connectors, datagrams, watches,
-        signals;
+        signals, pipes, processes;
     struct twl__link workers; /* pools of threads, that are open */
+    twl_signal *child_ended; /* SIGCHLD, while there are children and no pidfds */
+    int pidfd;               /* enum twl__pidfd: what the kernel has */
 
     struct twl__resolver *resolver; /* NULL until the first look-up */
 
@@ -91,6 +95,8 @@ void twl__watches_close(twl_reactor *reactor);
 void twl__signals_close(twl_reactor *reactor);
 void twl__resolver_close(twl_reactor *reactor);
 void twl__workers_close(twl_reactor *reactor);
+void twl__pipes_close(twl_reactor *reactor);
+void twl__processes_close(twl_reactor *reactor);
 
 /* A new owner of [fd] appears: a watch that still stands for that number lost its descriptor
  * without saying so, and must not see the new one's events. */

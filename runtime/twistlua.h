@@ -3,12 +3,12 @@
  *
  * A reactor turns file descriptors, timers and signals into calls. Everything else in this
  * header is an object that belongs to one reactor: timers, watches, streams, listeners,
- * connection attempts, datagram sockets. They all follow the same six rules.
+ * connection attempts, datagram sockets, pipes, processes. They all follow the same six rules.
  *
  * Memory. The host provides the memory of an object: twl_X_size() bytes, aligned as malloc
  *   aligns, filled by twl_X_init(). It must stay put until the object is idle again: until a
- *   timer or watch is stopped, a connection attempt is done or cancelled, and until on_closed
- *   of a stream or listener has been entered. Nothing needs freeing then.
+ *   timer or watch is stopped, a connection attempt is done or cancelled, until on_closed of a
+ *   stream, listener or pipe, and until the function of a process has been entered. Nothing needs freeing then.
  * Errors. A function that can fail returns 0 or a negative TWL_E code, and has then changed
  *   nothing. No function exits, aborts or prints. (libev itself aborts when realloc fails to
  *   grow its own tables; ev_set_allocator() is the host's to call.)
@@ -1435,6 +1435,117 @@ TWL_API int twl_file_remove(const char *path);
 /* Make a directory; with [parents] also those above it, and one that exists is fine. */
 TWL_API int twl_file_make_directory(const char *path, unsigned mode,
                                     bool parents);
+
+/* ---- Pipes: one direction of a pipe, a FIFO, a terminal or a file -------------------------- */
+
+typedef struct twl_pipe twl_pipe;
+
+typedef struct twl_pipe_events {
+    /* A reading end: bytes arrived; they are valid until this returns. */
+    void (*on_read)(twl_pipe *pipe, const char *bytes, size_t length);
+    /* A writing end: all output was handed to the kernel; see twl_pipe_notify_drain(). */
+    void (*on_drain)(twl_pipe *pipe);
+    /* The last call, exactly one for each opened pipe: TWL_EEOF for the end of the input, or
+     * when twl_pipe_close() is done, else the error: -EPIPE when the reader has gone. */
+    void (*on_closed)(twl_pipe *pipe, int reason);
+} twl_pipe_events;
+
+TWL_API size_t twl_pipe_size(void);
+TWL_API void twl_pipe_init(void *memory, twl_reactor *reactor,
+                           const twl_pipe_events *events, void *context);
+TWL_API void *twl_pipe_context(const twl_pipe *pipe);
+
+/* Own [fd] from here on, for TWL_READ or for TWL_WRITE. It is made non-blocking; one that was
+ * not is made blocking again at the end, when no other pipe of the reactor needs it so: other
+ * processes, such as the shell, may use the same terminal. At the end it is closed; 0, 1 and 2
+ * become /dev/null instead, so that what is opened next does not get their number. A reading end
+ * reads nothing until twl_pipe_resume(). */
+TWL_API int twl_pipe_open(twl_pipe *pipe, int fd, int direction);
+
+/* As for streams. Of a writing end, pausing and resuming do nothing. SIGPIPE is never raised. */
+TWL_API void twl_pipe_resume(twl_pipe *pipe);
+TWL_API void twl_pipe_pause(twl_pipe *pipe);
+TWL_API int twl_pipe_write(twl_pipe *pipe, const char *bytes, size_t length);
+TWL_API size_t twl_pipe_pending(const twl_pipe *pipe);
+TWL_API void twl_pipe_notify_drain(twl_pipe *pipe, bool wanted);
+TWL_API void twl_pipe_hold(twl_pipe *pipe, bool held);
+
+/* Write what is queued, then close; read no more. */
+TWL_API void twl_pipe_close(twl_pipe *pipe);
+
+/* Close at once; on_closed follows in a later turn with [reason]. */
+TWL_API void twl_pipe_abort(twl_pipe *pipe, int reason);
+TWL_API bool twl_pipe_is_open(const twl_pipe *pipe);
+TWL_API bool twl_pipe_closing(const twl_pipe *pipe);
+TWL_API int twl_pipe_fd(const twl_pipe *pipe); /* -1 once closed */
+
+/* A new pipe: the end for [direction] is non-blocking in [*ours], the other one in [*theirs].
+ * Both are close-on-exec. */
+TWL_API int twl_pipe_pair(int direction, int *ours, int *theirs);
+
+/* A new pseudo-terminal, close-on-exec: [name] is the path of the slave. */
+enum { TWL_TERMINAL_NAME = 64 };
+TWL_API int twl_terminal_open(int *master, int *slave,
+                              char name[TWL_TERMINAL_NAME]);
+TWL_API int twl_terminal_resize(int fd, int rows, int columns);
+
+/* A duplicate of [fd], close-on-exec, in [*out]. */
+TWL_API int twl_fd_duplicate(int fd, int *out);
+
+/* ---- Processes ------------------------------------------------------------------------------ */
+
+typedef struct twl_process twl_process;
+
+typedef struct twl_child_fd {
+    int child;  /* the number that the child sees */
+    int parent; /* the descriptor of ours that it is */
+} twl_child_fd;
+
+typedef struct twl_process_config {
+    size_t size;            /* set by the initialiser */
+    const char *executable; /* a path; a name without a slash is looked for */
+    const char *search;     /* ... in these directories, "a:b"; NULL: nowhere */
+    char *const *arguments; /* from its own name on; NULL after the last */
+    char *const *environment; /* NULL after the last; NULL itself: ours */
+    const char *directory;    /* where it starts; NULL: where we are */
+    const twl_child_fd *fds;  /* it has these and no others */
+    size_t fd_count;
+    int64_t uid, gid; /* -1: ours. The groups are those of [uid] */
+    int terminal; /* becomes the controlling one of a new session; -1: none */
+} twl_process_config;
+
+#define TWL_PROCESS_CONFIG_INIT                                                \
+    {                                                                          \
+        sizeof(twl_process_config), NULL, NULL, NULL, NULL, NULL, NULL, 0, -1, \
+            -1, -1                                                             \
+    }
+
+typedef struct twl_exit {
+    int code;   /* -1: it did not exit by itself */
+    int signal; /* that ended it; 0: none */
+    int status; /* as waitpid() tells; -1: somebody else collected it */
+} twl_exit;
+
+typedef void (*twl_process_fn)(twl_process *process, const twl_exit *how);
+
+TWL_API size_t twl_process_size(void);
+TWL_API void twl_process_init(void *memory, twl_reactor *reactor,
+                              twl_process_fn fn, void *context);
+TWL_API void *twl_process_context(const twl_process *process);
+
+/* Start a child. Its signals are unblocked and have their default handling. The function is
+ * called once when it has ended. On an error, also of exec, there is no child, and [*step],
+ * unless NULL, says in a word what failed. Only our own children are waited for, each by its
+ * number; where the kernel has no pidfd, SIGCHLD is taken over meanwhile. */
+TWL_API int twl_process_spawn(twl_process *process,
+                              const twl_process_config *config,
+                              const char **step);
+
+/* -ESRCH when it has ended. */
+TWL_API int twl_process_signal(twl_process *process, int number);
+
+/* 0 when it has ended. */
+TWL_API long twl_process_pid(const twl_process *process);
 
 /* ---- Deferreds: values ------------------------------------------------------------------ */
 
