@@ -32,7 +32,7 @@ typedef struct twl_context {
     twl_job reports;      /* tells what finalizers had to report */
     struct twl__class timers, watches, signals, transports, listeners,
         connectors, lookups, sockets, tls_contexts, keys, certificates,
-        requests, datagrams, notifiers;
+        requests, datagrams, notifiers, pipes, processes;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
     struct twl__class pools, works, asks;
     int works_pending; /* with a pool, and wanted */
@@ -140,6 +140,9 @@ void twl__check_address(lua_State *L, int index, twl_address *out);
 /* Push the kind, host or path, and port (or nil) of an address. [-0, +3] */
 void twl__push_address(lua_State *L, const twl_address *address);
 
+/* The number of the signal called [name], such as "SIGTERM"; 0 for an unknown one. */
+int twl__signal_number(const char *name);
+
 /* ---- The parts of the core table, each given it at the top. [-0, +0] ------------------ */
 
 void twl__open_reactor(lua_State *L, twl_context *context);
@@ -157,6 +160,8 @@ void twl__open_tls_context(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
 void twl__open_x509(lua_State *L, twl_context *context);
 void twl__open_file(lua_State *L, twl_context *context);
+void twl__open_pipe(lua_State *L, twl_context *context);
+void twl__open_process(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

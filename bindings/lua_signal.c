@@ -33,14 +33,20 @@ static const struct {
 #endif
 };
 
-static int check_signal(lua_State *L, int index)
+int twl__signal_number(const char *name)
 {
-    const char *name = luaL_checkstring(L, index);
-
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         if (strcmp(NAMES[i].name, name) == 0) return NAMES[i].number;
     }
-    return luaL_argerror(L, index, "unknown signal");
+    return 0;
+}
+
+static int check_signal(lua_State *L, int index)
+{
+    int number = twl__signal_number(luaL_checkstring(L, index));
+
+    luaL_argcheck(L, number > 0, index, "unknown signal");
+    return number;
 }
 
 static twl_signal *signal_of(struct taken *taken)

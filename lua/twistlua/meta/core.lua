@@ -478,6 +478,95 @@ function core.inotify.open() end
 ---@return string? message, string? name, integer? errno
 function core.inotify.list(path) end
 
+---@class twistlua.core.pipe
+local pipe = {}
+
+---Queue bytes; dropped where they cannot leave any more.
+---@param data string
+function pipe:write(data) end
+
+---Write what is queued, then close.
+function pipe:close() end
+
+---Close at once.
+function pipe:abort() end
+
+---The same, as if it had broken.
+function pipe:lose() end
+
+function pipe:pause() end
+function pipe:resume() end
+
+---While held, `close` waits.
+---@param held boolean
+function pipe:hold(held) end
+
+---Have `event` called each time that the queue is empty, also for now.
+---@param wanted boolean
+function pipe:notifyDrain(wanted) end
+
+---@return integer bytes
+function pipe:pending() end
+
+---@return integer fd -1 once closed
+function pipe:fileno() end
+
+core.pipe = {}
+
+---@param fd integer the pipe owns it
+---@param direction "r"|"w"
+---@param event fun(bytes: string|nil) bytes came; or the queue is empty
+---@param closed fun(message: string, name: string, errno: integer|nil) name "EOF": a clean end
+---@return twistlua.core.pipe|nil, string? message, string? name, integer? errno
+function core.pipe.open(fd, direction, event, closed) end
+
+---@param direction "r"|"w" of the first of the descriptors, which is ours
+---@return integer|nil ours, integer|string theirs, string? name, integer? errno
+function core.pipe.pair(direction) end
+
+---@return integer|nil master, integer|string slave, string name, integer? errno
+function core.pipe.terminal() end
+
+---@return true|nil, string? message, string? name, integer? errno
+function core.pipe.resize(fd, rows, columns) end
+
+---@return integer|nil fd, string? message, string? name, integer? errno
+function core.pipe.duplicate(fd) end
+
+---Close a descriptor.
+function core.pipe.discard(fd) end
+
+---@return twistlua.core.pipe[]
+function core.pipe.live() end
+
+---@class twistlua.core.process
+local process = {}
+
+---@param signal integer|string "SIGTERM", ...
+---@return true|nil, string? message, string? name, integer? errno
+function process:signal(signal) end
+
+---@return integer|nil nil when it has ended
+function process:pid() end
+
+core.process = {}
+
+---@param ended fun(exitCode: integer|nil, signal: integer|nil, status: integer|nil)
+---@param executable string
+---@param arguments string[]
+---@param environment string[]|nil "NAME=value"; nil inherits
+---@param directory string|nil
+---@param fds table<integer, integer> the child's number → ours
+---@param uid integer|nil
+---@param gid integer|nil
+---@param terminal integer|nil descriptor of what becomes the controlling one
+---@param search string|nil directories for a name without a slash, "a:b"
+---@return twistlua.core.process|nil, string? message, string? name, integer? errno, string? step
+function core.process.spawn(ended, executable, arguments, environment, directory, fds, uid, gid, terminal, search) end
+
+---@return twistlua.core.process[]
+function core.process.live() end
+
 core.lockfile = {}
 
 ---@param path string
