@@ -83,9 +83,25 @@ function HostnameAddress.__eq(a, b)
   return getmetatable(a) == getmetatable(b) and a.hostname == b.hostname and a.port == b.port
 end
 
+---The other side of standard input and output: anything.
+---@class twistlua.PipeAddress: twistlua.Object
+---@operator call(...): twistlua.PipeAddress
+local PipeAddress = Object:extend("PipeAddress")
+
+function PipeAddress:__tostring()
+  return self.__name .. "()"
+end
+
+---A child process.
+---@class twistlua.ProcessAddress: twistlua.PipeAddress
+---@operator call(...): twistlua.ProcessAddress
+local ProcessAddress = PipeAddress:extend("ProcessAddress")
+
 return {
   IPv4Address     = IPv4Address,
   IPv6Address     = IPv6Address,
   UNIXAddress     = UNIXAddress,
   HostnameAddress = HostnameAddress,
+  PipeAddress     = PipeAddress,
+  ProcessAddress  = ProcessAddress,
 }

@@ -93,6 +93,9 @@ local PROCESS_OPTIONS = {
 define("ProcessDone", errors.ConnectionDone, "A process has ended without apparent errors")
 define("ProcessTerminated", errors.ConnectionLost, "A process has ended with a probable error condition")
 define("ProcessExitedAlready", Error, "The process has already exited")
+define("SpawnError", errors.IOError, "A process could not be started")
+define("UnexpectedErrorOutput", errors.IOError, "The process wrote to its standard error")
+errors.SpawnError.options = { errno = "integer", code = "string", path = "string", step = "string" }
 errors.ProcessDone.options = PROCESS_OPTIONS
 errors.ProcessTerminated.options = PROCESS_OPTIONS
 

@@ -52,6 +52,7 @@ end
 local LATER = {
   DatagramProtocol          = "twistlua.protocol.datagram",
   ConnectedDatagramProtocol = "twistlua.protocol.datagram",
+  ProcessProtocol           = "twistlua.protocol.process",
 }
 
 return setmetatable({

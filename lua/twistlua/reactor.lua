@@ -421,6 +421,7 @@ local AREAS = {
   },
   ["twistlua.reactor.signals"] = { "onSignal" },
   ["twistlua.reactor.threads"] = { "getThreadPool", "suggestThreadPoolSize", "callInThread" },
+  ["twistlua.reactor.process"] = { "spawnProcess" },
 }
 
 local function loadLater(module, name)

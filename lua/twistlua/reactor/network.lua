@@ -27,7 +27,8 @@ function network.address(kind, host, port)
   return address.UNIXAddress(host ~= "" and host or nil)
 end
 
-local function reasonOf(message, name, errno)
+---The reason for the end of a connection, from what the core tells.
+function network.reasonOf(message, name, errno)
   if name == "EOF" then return DONE end
   if name == "ECONNABORTED" then return Failure(errors.ConnectionAborted()) end
   if name == "ECLOSED" then return Failure(errors.ConnectionLost()) end
@@ -35,7 +36,7 @@ local function reasonOf(message, name, errno)
 end
 
 local function lost(transport, protocol, failure, message, name, errno)
-  local reason = failure or reasonOf(message, name, errno)
+  local reason = failure or network.reasonOf(message, name, errno)
   local connector = connectors[transport]
   if not connector then
     protocol:connectionLost(reason)
@@ -129,10 +130,12 @@ function network.disconnectAll()
   end
   for _, port in ipairs(keys(network.ports)) do port:stopListening() end
   for _, transport in ipairs(core.transport.live()) do core.transport.lose(transport) end
+  for _, pipe in ipairs(core.pipe.live()) do pipe:lose() end
 end
 
 function network.isBusy()
   return next(network.ports) ~= nil or next(network.connecting) ~= nil or #core.transport.live() > 0
+    or #core.pipe.live() > 0 or #core.process.live() > 0
 end
 
 function network.open()

@@ -64,7 +64,7 @@ end
 local function noteLines()
   for _, name in ipairs { "callLater", "listenTCP", "listenUNIX", "connectTCP", "connectUNIX", "adoptStreamPort",
                           "adoptStreamConnection", "onSignal", "listenUDP", "listenMulticast",
-                          "listenUNIXDatagram", "connectUNIXDatagram", "adoptDatagramPort" } do
+                          "listenUNIXDatagram", "connectUNIXDatagram", "adoptDatagramPort", "spawnProcess" } do
     local make = reactor[name]
     rawset(reactor, name, function(...)
       local ok, object = pcall(make, ...)
@@ -94,6 +94,10 @@ local function open()
   for port in pairs(network.ports) do left[#left + 1] = { port, port.stopListening } end
   for connector in pairs(network.connecting) do left[#left + 1] = { connector, connector.stopConnecting } end
   for _, transport in ipairs(core.transport.live()) do left[#left + 1] = { transport, transport.abortConnection } end
+  for _, pipe in ipairs(core.pipe.live()) do left[#left + 1] = { pipe, pipe.abort } end
+  for _, process in ipairs(core.process.live()) do
+    left[#left + 1] = { process, function() process:signal("SIGKILL") end }
+  end
   for _, call in ipairs(reactor:getDelayedCalls()) do left[#left + 1] = { call, call.cancel } end
   for handle in pairs(reactor._signalHandles or {}) do left[#left + 1] = { handle, handle.cancel } end
   for _, lookup in ipairs(core.resolver.live()) do left[#left + 1] = { lookup, lookup.cancel } end
