@@ -19,10 +19,11 @@ static void detach(void *parent, void *data, CRYPTO_EX_DATA *all, int index,
 {
     struct twl__tls_session *session = data;
     twl_tls_context *context;
-    (void)parent, (void)all, (void)index, (void)number, (void)argument;
+    (void)all, (void)index, (void)number, (void)argument;
 
     if (!session) return;
     context = session->context;
+    twl__tls_kept_return(parent, session);
     twl_tls_context_release(session->chosen);
     context->alloc(context->alloc_context, session, session->size, 0);
     twl_tls_context_release(context);

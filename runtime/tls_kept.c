@@ -39,26 +39,43 @@ static struct twl__tls_kept **find(twl_tls_context *context, const char *host)
     return at;
 }
 
+/* Takes over [session], which may be NULL. */
+static void keep(twl_tls_context *context, const char *host,
+                 SSL_SESSION *session)
+{
+    struct twl__tls_kept **old = find(context, host), *kept;
+    size_t size = sizeof *kept + strlen(host) + 1;
+
+    kept =
+        session ? context->alloc(context->alloc_context, NULL, 0, size) : NULL;
+    if (!kept) {
+        SSL_SESSION_free(session);
+        return;
+    }
+    if (*old) drop(context, old);
+    kept->session = session;
+    kept->size = size;
+    strcpy(kept->host, host);
+    kept->next = context->kept;
+    context->kept = kept;
+}
+
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     const struct twl__tls_session *ours = twl__tls_session_of(ssl);
-    twl_tls_context *context = ours->context;
-    struct twl__tls_kept **old = find(context, ours->host), *kept;
-    size_t size = sizeof *kept + strlen(ours->host) + 1;
 
     /* What was verified before a reload is not good enough after it. */
-    if (!*ours->host || SSL_get_SSL_CTX(ssl) != context->ctx ||
-        !SSL_SESSION_is_resumable(session))
-        return 0;
-    kept = context->alloc(context->alloc_context, NULL, 0, size);
-    if (!kept) return 0;
-    if (*old) drop(context, old);
-    kept->session = SSL_SESSION_dup(session);
-    kept->size = size;
-    strcpy(kept->host, ours->host);
-    kept->next = context->kept;
-    context->kept = kept;
+    if (*ours->host && SSL_get_SSL_CTX(ssl) == ours->context->ctx &&
+        SSL_SESSION_is_resumable(session))
+        keep(ours->context, ours->host, SSL_SESSION_dup(session));
     return 0; /* the session stays the caller's */
+}
+
+void twl__tls_kept_return(SSL *ssl, struct twl__tls_session *ours)
+{
+    if (*ours->host && SSL_in_before(ssl) &&
+        SSL_get_SSL_CTX(ssl) == ours->context->ctx && SSL_get_session(ssl))
+        keep(ours->context, ours->host, SSL_get1_session(ssl));
 }
 
 void twl__tls_kept_install(SSL_CTX *ctx)
@@ -75,7 +92,7 @@ void twl__tls_kept_offer(twl_tls_context *context, SSL *ssl, const char *host)
 
     if (!*at || strcmp((*at)->host, host) != 0) return;
     session = (*at)->session;
-    if (session && SSL_SESSION_is_resumable(session)) {
+    if (SSL_SESSION_is_resumable(session)) {
         SSL_set_session(ssl, session);
         if (SSL_SESSION_get_protocol_version(session) < TLS1_3_VERSION) return;
     }

@@ -100,6 +100,8 @@ void twl__tls_kept_install(SSL_CTX *ctx);
 
 /* Resume the session that was kept for the host of [ssl]. */
 void twl__tls_kept_offer(twl_tls_context *context, SSL *ssl, const char *host);
+/* [ssl] is freed: keep what it was offered, if it never began to shake hands. */
+void twl__tls_kept_return(SSL *ssl, struct twl__tls_session *session);
 void twl__tls_kept_clear(twl_tls_context *context);
 
 /* How a server verifies with [context]. */

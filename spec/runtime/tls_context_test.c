@@ -395,6 +395,22 @@ static void resumes(void)
     }
 }
 
+static void keeps_what_a_connection_did_not_use(void)
+{
+    struct world world;
+    SSL *unused = NULL;
+
+    world_begin(&world);
+    CHECK_INT(0, open_pair(&world, "example.org"));
+    CHECK_TEXT("", tls_pair_shake(&world.pair));
+    CHECK_INT(0, twl__tls_context_session(world.pair.contexts[1], true,
+                                          "example.org", &unused));
+    SSL_free(unused);
+    CHECK_TEXT("", again(&world));
+    CHECK(SSL_session_reused(world.pair.client));
+    world_end(&world);
+}
+
 /* In TLS 1.2, what fails with a session is not to fail with it again. */
 static void drops_the_session_of_a_connection_that_broke(void)
 {
@@ -646,6 +662,7 @@ int main(void)
     RUN(picks_the_protocol_that_the_server_likes_best);
     RUN(chooses_by_name);
     RUN(resumes);
+    RUN(keeps_what_a_connection_did_not_use);
     RUN(drops_the_session_of_a_connection_that_broke);
     RUN(resumes_nothing_where_that_is_off);
     RUN(resumes_by_shared_and_by_older_keys);

@@ -9,6 +9,11 @@ local Object = require("twistlua.class").Object
 
 local DN = naming.DN
 
+-- "DER" and "PEM" are as good.
+local function formOf(form)
+  return form and form:lower() or "der"
+end
+
 -- The core's result, or the error of a function that is two calls down.
 local function made(what, object, message, code, errno)
   if object then return object end
@@ -48,7 +53,7 @@ end
 ---@param form? "der"|"pem"
 ---@return twistlua.ssl.Certificate
 function Certificate.load(data, form)
-  return Certificate((made("Certificate.load", core.x509.loadCertificate(data, form or "der"))))
+  return Certificate((made("Certificate.load", core.x509.loadCertificate(data, formOf(form)))))
 end
 
 ---@param pem string its first certificate is taken
@@ -79,7 +84,7 @@ end
 ---@param form? "der"|"pem"
 ---@return string
 function Certificate:dump(form)
-  return made("Certificate:dump", self._certificate:dump(form or "der"))
+  return made("Certificate:dump", self._certificate:dump(formOf(form)))
 end
 
 ---@return string pem
@@ -164,13 +169,13 @@ end
 ---@param form? "der"|"pem"
 ---@return twistlua.ssl.CertificateRequest
 function CertificateRequest.load(data, form)
-  return CertificateRequest((made("CertificateRequest.load", core.x509.loadRequest(data, form or "der"))))
+  return CertificateRequest((made("CertificateRequest.load", core.x509.loadRequest(data, formOf(form)))))
 end
 
 ---@param form? "der"|"pem"
 ---@return string
 function CertificateRequest:dump(form)
-  return made("CertificateRequest:dump", self._request:dump(form or "der"))
+  return made("CertificateRequest:dump", self._request:dump(formOf(form)))
 end
 
 ---@return twistlua.ssl.DN

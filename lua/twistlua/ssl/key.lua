@@ -10,6 +10,10 @@ local certificates = require "twistlua.ssl.certificate"
 
 local YEAR = 365 * 24 * 60 * 60   -- seconds
 
+local function formOf(form)
+  return form and form:lower() or "der"
+end
+
 local function made(what, object, message, code, errno)
   if object then return object end
   error(errors.CertificateError(what .. ": " .. message, { code = code, errno = errno }), 3)
@@ -37,7 +41,7 @@ end
 ---@param passphrase? string of a PEM that is encrypted
 ---@return twistlua.ssl.KeyPair
 function KeyPair.load(data, form, passphrase)
-  return KeyPair((made("KeyPair.load", core.x509.loadKey(data, form or "der", passphrase))))
+  return KeyPair((made("KeyPair.load", core.x509.loadKey(data, formOf(form), passphrase))))
 end
 
 ---@param pem string
@@ -51,7 +55,7 @@ end
 ---@param passphrase? string encrypts PEM
 ---@return string secret
 function KeyPair:dump(form, passphrase)
-  return made("KeyPair:dump", self._key:dump(form or "der", passphrase))
+  return made("KeyPair:dump", self._key:dump(formOf(form), passphrase))
 end
 
 ---@param passphrase? string
