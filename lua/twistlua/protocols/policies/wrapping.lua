@@ -15,7 +15,9 @@ local log           = require "twistlua.log"
 ---@operator call(...): twistlua.ProtocolWrapper
 local ProtocolWrapper = Protocol:extend("ProtocolWrapper")
 
-local STATE = { connected = true, disconnecting = true, disconnected = true, producer = true }
+local STATE = {
+  connected = true, disconnecting = true, disconnected = true, producer = true, TLS = true, negotiatedProtocol = true,
+}
 
 local forwarders = {}   -- name → a method that calls the transport's of that name
 

@@ -40,11 +40,15 @@ describe("ProtocolWrapper", function()
     local outer = policies.WrappingFactory(wrapping())
     local wrapper = outer:buildProtocol()
     wrapper:makeConnection(transport)
+    transport.TLS, transport.negotiatedProtocol, transport.secret = true, "h2", "private"
     for _, seen in ipairs { inner.transport, wrapper.wrappedProtocol.wrappedProtocol.transport } do
       assert.is_true(seen.connected)
       assert.is_false(seen.disconnecting)
       seen:setTcpNoDelay(true)
       assert.is_true(seen:getTcpNoDelay())
+      assert.is_true(seen.TLS)
+      assert.equal("h2", seen.negotiatedProtocol)
+      assert.is_nil(seen.secret)
       assert.is_nil(seen.startTLS)
     end
     inner.transport:loseConnection()
