@@ -14,6 +14,7 @@ groups (all of them without one):
   udp         datagrams to and fro; rows: roundtrips alone
   timers      callLater made, fired and cancelled; rows: fired cancelled pending
   startup     a program that does nothing
+  spawn       child processes; rows: small large
   deferred    chains of callbacks
   http1       heads of messages parsed; rows: browser curl nginx
 
@@ -26,7 +27,7 @@ options:
 $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
-local GROUPS = { "echo", "udp", "timers", "startup", "deferred", "http1" }
+local GROUPS = { "echo", "udp", "timers", "startup", "spawn", "deferred", "http1" }
 
 local function fail(message)
   io.stderr:write("bench: ", message, "\n", USAGE)
