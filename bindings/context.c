@@ -151,6 +151,7 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_inotify(L, context);
     twl__open_socket(L, context);
     twl__open_tls_context(L, context);
+    twl__open_tls_session(L, context);
     twl__open_workers(L, context);
     twl__open_x509(L, context);
     twl__open_file(L, context);

@@ -31,8 +31,8 @@ typedef struct twl_context {
     twl_job soon;         /* runs the reactor module's queue */
     twl_job reports;      /* tells what finalizers had to report */
     struct twl__class timers, watches, signals, transports, listeners,
-        connectors, lookups, sockets, tls_contexts, keys, certificates,
-        requests, datagrams, notifiers, pipes, processes;
+        connectors, lookups, sockets, tls_contexts, tls_sessions, keys,
+        certificates, requests, datagrams, notifiers, pipes, processes;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
     struct twl__class pools, works, asks;
     int works_pending; /* with a pool, and wanted */
@@ -157,6 +157,7 @@ void twl__open_datagram(lua_State *L, twl_context *context);
 void twl__open_inotify(lua_State *L, twl_context *context);
 void twl__open_socket(lua_State *L, twl_context *context);
 void twl__open_tls_context(lua_State *L, twl_context *context);
+void twl__open_tls_session(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
 void twl__open_x509(lua_State *L, twl_context *context);
 void twl__open_file(lua_State *L, twl_context *context);

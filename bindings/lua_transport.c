@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "tls.h"
+
 static const char ADDRESS_KEY, HELD_KEY;
 
 enum {
@@ -262,10 +264,19 @@ static int transport_get_handle(lua_State *L)
 }
 
 /* The fields that Twisted's transports have, besides their methods. */
-enum field { CONNECTED = 1, DISCONNECTING, DISCONNECTED, PROTOCOL, PRODUCER };
+enum field {
+    CONNECTED = 1,
+    DISCONNECTING,
+    DISCONNECTED,
+    PROTOCOL,
+    PRODUCER,
+    TLS,
+    NEGOTIATED_PROTOCOL
+};
 
-static const char *const FIELDS[] = {"connected", "disconnecting",
-                                     "disconnected", "protocol", "producer"};
+static const char *const FIELDS[] = {
+    "connected", "disconnecting", "disconnected",      "protocol",
+    "producer",  "TLS",           "negotiatedProtocol"};
 
 static void push_field(lua_State *L, struct twl__transport *transport,
                        enum field field)
@@ -279,6 +290,10 @@ static void push_field(lua_State *L, struct twl__transport *transport,
     case DISCONNECTED: lua_pushboolean(L, !open && !closing); break;
     case PROTOCOL: twl__transport_push_protocol(L, transport); break;
     case PRODUCER: lua_getiuservalue(L, 1, VALUE_PRODUCER); break;
+    case TLS: lua_pushboolean(L, twl__transport_tls(transport) != NULL); break;
+    case NEGOTIATED_PROTOCOL:
+        twl__tls_push_protocol(L, twl__transport_tls(transport));
+        break;
     }
 }
 
@@ -422,10 +437,11 @@ void twl__open_transport(lua_State *L, twl_context *context)
                    methods, metamethods);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
     lua_getfield(L, -1, "__index");
-    for (int i = CONNECTED; i <= PRODUCER; i++) {
+    for (int i = CONNECTED; i <= NEGOTIATED_PROTOCOL; i++) {
         lua_pushlightuserdata(L, (void *)(intptr_t)i);
         lua_setfield(L, -2, FIELDS[i - 1]);
     }
+    twl__transport_tls_methods(L, context);
     lua_pushcclosure(L, transport_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
@@ -434,5 +450,6 @@ void twl__open_transport(lua_State *L, twl_context *context)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &HELD_KEY);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
+    twl__transport_tls_functions(L, context);
     lua_setfield(L, -2, "transport");
 }

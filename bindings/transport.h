@@ -19,6 +19,8 @@ struct twl__transport {
     bool has_producer : 1;
     bool streaming : 1; /* it is a push producer */
     bool producer_paused : 1;
+    bool
+        gone : 1; /* connectionLost was called: nothing of the stream is left */
     bool telling_limit : 1; /* outputLimitExceeded is on the stack */
 };
 
@@ -62,6 +64,21 @@ void twl__transport_written(lua_State *L, struct twl__transport *transport,
 /* Have exceeded(transport, protocol, pending), the function at the top, called when something is
  * written while more than the limit is pending. [-1, +0] */
 void twl__transport_set_exceeded(lua_State *L);
+
+/* ---- TLS -------------------------------------------------------------------------------- */
+
+/* NULL for a plain transport, or one whose connection is lost. */
+const twl_tls *twl__transport_tls(struct twl__transport *transport);
+
+/* handshakeCompleted, where the protocol has it. */
+void twl__transport_on_handshake(twl_stream *stream);
+
+/* The handshake is done, or will never be: give up what is kept for it. [-0, +0] */
+void twl__transport_forget_tls(lua_State *L, struct twl__transport *transport);
+
+/* Add the methods, and the functions of core.transport, to the table at the top. [-0, +0] */
+void twl__transport_tls_methods(lua_State *L, twl_context *context);
+void twl__transport_tls_functions(lua_State *L, twl_context *context);
 
 /* Prepare the registry, once. [-0, +0] */
 void twl__transport_events_open(lua_State *L);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "tls.h"
+
 static const char LOST_KEY, FAILURES_KEY, PROTOCOLS_KEY;
 
 struct event {
@@ -140,6 +142,21 @@ static void on_drain(twl_stream *stream)
     deliver(&event, call_producer);
 }
 
+static int call_handshake(lua_State *L)
+{
+    struct event *event = lua_touserdata(L, 1);
+
+    twl__transport_forget_tls(L, event->transport);
+    return call_protocol(L);
+}
+
+void twl__transport_on_handshake(twl_stream *stream)
+{
+    struct event event = {.transport = twl_stream_context(stream),
+                          .method = "handshakeCompleted"};
+    deliver(&event, call_handshake);
+}
+
 /* lost(transport, protocol, failure or nil, sentence, name, errno or nil) */
 static int call_lost(lua_State *L)
 {
@@ -159,9 +176,10 @@ static int call_lost(lua_State *L)
     twl__transport_set_protocol(L, transport);
     lua_pushnil(L);
     lua_setiuservalue(L, USERDATA, VALUE_PRODUCER);
+    twl__transport_forget_tls(L, transport);
     twl__release(L, &transport->context->transports, &transport->slot);
     if (lua_isnil(L, PROTOCOL)) return 0; /* refused before it had one */
-    twl__push_error(L, event->reason);
+    twl__tls_push_failure(L, twl__transport_tls(transport), event->reason);
     lua_remove(L, FAILURE + 1); /* its nil */
     lua_call(L, 6, 0);
     return 0;
@@ -180,6 +198,7 @@ static void on_closed(twl_stream *stream, int reason)
                   "Unhandled error in a producer");
     }
     twl__call(context, call_lost, &event, "Unhandled error in connectionLost");
+    event.transport->gone = true;
 }
 
 static const twl_stream_events EVENTS = {on_read, on_end, on_shutdown, on_drain,

@@ -327,7 +327,7 @@ void twl_stream_resume(twl_stream *stream)
 {
     stream->paused = false;
     update_events(stream, is_blocked(stream));
-    if (stream->layer) need_job(stream);
+    if (stream->layer && stream->state != TWL__CLOSED) need_job(stream);
 }
 
 void twl_stream_pause(twl_stream *stream)

@@ -246,20 +246,30 @@ function Reactor:getWriters() return self._readiness:list("writer") end
 -- ---- Ports and connections ------------------------------------------------------------------
 
 local LISTEN_TCP = { backlog = "integer", interface = "string", reusePort = "boolean" }
+local LISTEN_SSL = {
+  backlog = "integer", interface = "string", reusePort = "boolean", handshakeTimeout = "number",
+}
 local LISTEN_UNIX = { backlog = "integer", mode = "integer", wantPID = "boolean" }
 local CONNECT_TCP = { timeout = "number", bindAddress = "any" }
+local CONNECT_SSL = { timeout = "number", bindAddress = "any", handshakeTimeout = "number" }
 local CONNECT_UNIX = { timeout = "number", checkPID = "boolean" }
 
-local function checkPort(what, port)
+local function checkPort(what, port, level)
   if math.type(port) ~= "integer" or port < 0 or port > 65535 then
-    error(("%s: port must be an integer between 0 and 65535, got %s"):format(what, tostring(port)), 3)
+    error(("%s: port must be an integer between 0 and 65535, got %s"):format(what, tostring(port)), level or 3)
   end
 end
 
-local function checkFactory(what, factory)
+local function checkFactory(what, factory, level)
   if type(factory) ~= "table" or not factory.buildProtocol then
-    error(("%s: a factory expected, got %s"):format(what, type(factory)), 3)
+    error(("%s: a factory expected, got %s"):format(what, type(factory)), level or 3)
   end
+end
+
+local function checkConnect(what, host, port, factory)
+  if type(host) ~= "string" then error(("%s: host must be a string, got %s"):format(what, type(host)), 3) end
+  if type(port) ~= "string" then checkPort(what, port, 4) end
+  checkFactory(what, factory, 4)
 end
 
 ---Serve TCP. The port is open when this returns.
@@ -273,6 +283,23 @@ function Reactor:listenTCP(port, factory, given)
   checkPort("listenTCP", port)
   checkFactory("listenTCP", factory)
   return Port.tcp(self, port, factory, given):startListening()
+end
+
+---Serve TLS. Protocols have their `connectionMade` at once, and then `handshakeCompleted`, if they have it. What is
+---wrong with a client's handshake costs its connection.
+---@param port integer
+---@param factory twistlua.Factory
+---@param contextFactory twistlua.ssl.CertificateOptions or any object with getContext()
+---@param given? { backlog?: integer, interface?: string, reusePort?: boolean, handshakeTimeout?: number } as
+---  listenTCP; handshakeTimeout in seconds, default 30, 0 for none
+---@return twistlua.Port port raises an SSLError for a context that cannot serve
+function Reactor:listenSSL(port, factory, contextFactory, given)
+  given = options.check("listenSSL", given, LISTEN_SSL)
+  checkPort("listenSSL", port)
+  checkFactory("listenSSL", factory)
+  local secure = require "twistlua.reactor.secure"
+  local starter = secure.starter("listenSSL", contextFactory, false, nil, given.handshakeTimeout)
+  return Port.tcp(self, port, factory, given):secureWith(starter):startListening()
 end
 
 ---Serve a UNIX socket.
@@ -296,10 +323,30 @@ end
 ---@return twistlua.Connector
 function Reactor:connectTCP(host, port, factory, given)
   given = options.check("connectTCP", given, CONNECT_TCP)
-  if type(host) ~= "string" then error("connectTCP: host must be a string, got " .. type(host), 2) end
-  if type(port) ~= "string" then checkPort("connectTCP", port) end
-  checkFactory("connectTCP", factory)
-  local connector = Connector.tcp(self, host, port, factory, given)
+  checkConnect("connectTCP", host, port, factory)
+  local connector = Connector.tcp("connectTCP", self, host, port, factory, given)
+  connector:connect()
+  return connector
+end
+
+---Connect by TLS. The protocol has its `connectionMade` at once, and then `handshakeCompleted`, if it has it; a
+---handshake that fails is the reason of `connectionLost`, an SSLError.
+---@param host string an IP literal or a name; the certificate must be for it, unless `contextFactory.hostname` says
+---  otherwise
+---@param port integer|string
+---@param factory twistlua.ClientFactory
+---@param contextFactory twistlua.ssl.CertificateOptions or any object with getContext() and perhaps hostname; see
+---  ssl.optionsForClientTLS
+---@param given? { timeout?: number, bindAddress?: table|string, handshakeTimeout?: number } as connectTCP;
+---  handshakeTimeout in seconds, default 30, 0 for none
+---@return twistlua.Connector connector raises an SSLError for a context that is of no use
+function Reactor:connectSSL(host, port, factory, contextFactory, given)
+  given = options.check("connectSSL", given, CONNECT_SSL)
+  checkConnect("connectSSL", host, port, factory)
+  local secure = require "twistlua.reactor.secure"
+  local starter = secure.starter("connectSSL", contextFactory, true, host, given.handshakeTimeout)
+  local connector = Connector.tcp("connectSSL", self, host, port, factory, given)
+  connector:secureWith(starter)
   connector:connect()
   return connector
 end

@@ -197,6 +197,8 @@ static void await_handshakes(void)
 static void await_closed(int server, int client)
 {
     TURN_UNTIL(room.reactor, room.server.closes + room.client.closes == 2);
+    twl_stream_resume(room.server.stream); /* nothing, but not forbidden */
+    twl_stream_pause(room.client.stream);
     turn_idle(room.reactor);
     CHECK_INT(server, room.server.reason);
     CHECK_INT(client, room.client.reason);

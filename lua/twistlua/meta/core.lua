@@ -36,6 +36,8 @@ function DelayedCall:active() end
 ---@field disconnected boolean the descriptor is closed
 ---@field protocol twistlua.Protocol|nil
 ---@field producer table|nil the registered producer
+---@field TLS boolean it speaks TLS, or tries to
+---@field negotiatedProtocol string|nil what was agreed on by ALPN, once the handshake is done
 local Transport = {}
 
 ---Queue bytes. All that is written in one turn leaves together. Dropped after loseConnection (unless a producer
@@ -97,6 +99,33 @@ function Transport:getTcpKeepAlive() end
 
 ---@return integer fd -1 once closed; the transport keeps it
 function Transport:getHandle() end
+
+---Go on in TLS (Twisted: ITLSTransport). What was written before leaves as it is. With TLS already, the new session
+---runs inside the old. The protocol's `handshakeCompleted`, if it has one, is called once; a handshake that fails is
+---the reason of `connectionLost`, an SSLError. Then an end is a close_notify: without the other side's, the reason is
+---ConnectionLost, and loseWriteConnection sends ours. loseConnection before the handshake is done, and with nothing
+---written, is an abort.
+---@param contextFactory twistlua.ssl.CertificateOptions or any object with getContext(), and for a client perhaps
+---  hostname, the name that the certificate must have
+---@param options? { isClient?: boolean, hostname?: string, handshakeTimeout?: number, received?: string } isClient is
+---  the role in the handshake, default true for a connection that connectTCP or the like made; handshakeTimeout in
+---  seconds, default 30, 0 for none; received is what dataReceived got and belongs to TLS
+---Raises an SSLError for a context that is of no use, and when the connection is closing.
+function Transport:startTLS(contextFactory, options) end
+
+---The certificate that the other side showed, once the handshake is done, also in connectionLost (Twisted:
+---ISSLTransport).
+---@return twistlua.ssl.Certificate|nil
+function Transport:getPeerCertificate() end
+
+---@return string|nil version "TLSv1.3" or "TLSv1.2", once the handshake is done
+function Transport:getTLSVersion() end
+
+---@return string|nil cipher as OpenSSL calls it, such as "TLS_AES_256_GCM_SHA384"
+function Transport:getTLSCipher() end
+
+---@return boolean resumed an earlier session was taken up again, without certificates
+function Transport:isTLSResumed() end
 
 -- ---- core ---------------------------------------------------------------------------------
 
@@ -199,6 +228,18 @@ function core.transport.fail(transport, failure, reset) end
 
 ---@return twistlua.Transport[]
 function core.transport.live() end
+
+---@param context twistlua.core.tls_context
+---@param client boolean
+---@param hostname string|nil
+---@param timeout? number seconds for the handshake
+---@param received? string
+---@return true|nil, string? message, string? name, integer? errno
+function core.transport.startTLS(transport, context, client, hostname, timeout, received) end
+
+---@param startTLS fun(transport, contextFactory, options) what the method of that name calls
+---@param makeCertificate fun(der: string): table
+function core.transport.useTLS(startTLS, makeCertificate) end
 
 ---@param fd integer
 ---@return twistlua.Transport|nil, string? message, string? name, integer? errno
@@ -344,6 +385,58 @@ core.tls = {}
 ---@param options table
 ---@return twistlua.core.tls_context|nil, string? message, string? name, integer? errno
 function core.tls.context(options) end
+
+---TLS between strings. What fails is nil, message, name, errno; "EOF" is the other side's close_notify.
+---@class twistlua.core.tls_session
+local tls_session = {}
+
+---Go on with the handshake; a client begins with it.
+---@return boolean|nil done, string? message, string? name, integer? errno
+function tls_session:handshake() end
+
+---@param ciphertext string from the other side
+---@return true|nil, string? message, string? name, integer? errno
+function tls_session:feed(ciphertext) end
+
+---@return string|nil plaintext, string? message, string? name, integer? errno "" needs more ciphertext
+function tls_session:read() end
+
+---Queue plaintext.
+---@return true|nil, string? message, string? name, integer? errno
+function tls_session:write(plaintext) end
+
+---Encrypt what is queued, once the handshake is done.
+---@return true|nil, string? message, string? name, integer? errno
+function tls_session:flush() end
+
+---@return string ciphertext all that is for the other side
+function tls_session:take() end
+
+---Say close_notify.
+function tls_session:shutdown() end
+
+function tls_session:close() end
+
+---@return string|nil
+function tls_session:version() end
+
+---@return string|nil
+function tls_session:cipher() end
+
+---@return string|nil by ALPN
+function tls_session:protocol() end
+
+---@return boolean
+function tls_session:resumed() end
+
+---@return string|nil der
+function tls_session:peerCertificate() end
+
+---@param context twistlua.core.tls_context
+---@param client boolean
+---@param hostname string|nil
+---@return twistlua.core.tls_session|nil, string? message, string? name, integer? errno
+function core.tls.session(context, client, hostname) end
 
 ---@class twistlua.core.tls_context
 local tls_context = {}

@@ -42,28 +42,29 @@ function Connector:init(reactor, factory, destination, given)
   self.timeout = given.timeout or DEFAULT_TIMEOUT
   self.transport = nil
   self._destination = destination
+  self._secure = nil           -- starts TLS on a transport
   self._attempt = nil          -- the core's, or a look-up: what cancels it
   self._factoryStarted = false
 end
 
-local function bindPlace(bindAddress)
+local function bindPlace(what, bindAddress)
   if bindAddress == nil then return nil end
   if type(bindAddress) == "string" then bindAddress = { bindAddress } end
   local host = type(bindAddress) == "table" and bindAddress[1]
   local port = host and bindAddress[2] or 0
   if type(host) ~= "string" or math.type(port) ~= "integer" then
-    error('connectTCP: bindAddress must be "host" or { "host", port }', CALLER)
+    error(what .. ': bindAddress must be "host" or { "host", port }', CALLER)
   end
-  checkPort("connectTCP: the port of bindAddress", port, CALLER + 1)
+  checkPort(what .. ": the port of bindAddress", port, CALLER + 1)
   return { "TCP", host, port }
 end
 
-function Connector.tcp(reactor, host, port, factory, given)
-  checkTimeout("connectTCP", given.timeout)
-  checkPort("connectTCP: port", port, CALLER)
+function Connector.tcp(what, reactor, host, port, factory, given)
+  checkTimeout(what, given.timeout)
+  checkPort(what .. ": port", port, CALLER)
   local connector = Connector(reactor, factory, nil, given)
   connector.host, connector.port = host, port
-  connector._bind = bindPlace(given.bindAddress)
+  connector._bind = bindPlace(what, given.bindAddress)
   return connector
 end
 
@@ -75,6 +76,11 @@ function Connector.unix(reactor, path, factory, given)
   local connector = Connector(reactor, factory, { "UNIX", path }, given)
   connector._checkLock = given.checkPID
   return connector
+end
+
+---Have `start(transport)` start TLS on its connections.
+function Connector:secureWith(start)
+  self._secure = start
 end
 
 ---Where it connects to.
@@ -196,6 +202,13 @@ function Connector:_connected(transport)
   if not ok then
     core.transport.refuse(transport)
     return self:_fail(protocol)
+  end
+  if self._secure then
+    local secured, failure = guard.call(self._secure, transport)
+    if not secured then
+      core.transport.refuse(transport)
+      return self:_fail(failure)
+    end
   end
   if protocol ~= nil then return network.attach(transport, protocol, self) end
   -- No protocol means no interest, but the factory still hears that the connection is gone.

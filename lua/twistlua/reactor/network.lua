@@ -32,6 +32,7 @@ function network.reasonOf(message, name, errno)
   if name == "EOF" then return DONE end
   if name == "ECONNABORTED" then return Failure(errors.ConnectionAborted()) end
   if name == "ECLOSED" then return Failure(errors.ConnectionLost()) end
+  if name == "ETLS" then return Failure(errors.SSLError(message, { code = name })) end
   return Failure(errors.ConnectionLost(message, { errno = errno, code = name }))
 end
 
@@ -90,8 +91,14 @@ function network.build(factory, peer)
 end
 
 ---A connection that a port accepted.
-function network.accepted(factory, transport, peer)
+---@param secure? fun(transport) starts TLS on it
+function network.accepted(factory, transport, peer, secure)
   local ok, protocol = network.build(factory, peer)
+  if ok and protocol ~= nil and secure then
+    local failure
+    ok, failure = guard.call(secure, transport)
+    if not ok then require("twistlua.log").err(failure, "Unhandled error in startTLS") end
+  end
   if not ok or protocol == nil then
     core.transport.refuse(transport)
   else
@@ -138,8 +145,17 @@ function network.isBusy()
     or #core.pipe.live() > 0 or #core.process.live() > 0
 end
 
+local function startTLS(transport, contextFactory, given)
+  return require("twistlua.reactor.secure").start(connectors[transport] ~= nil, transport, contextFactory, given)
+end
+
+local function certificate(der)
+  return require("twistlua.ssl").Certificate.load(der, "DER")
+end
+
 function network.open()
   core.transport.open(lost, network.address, exceeded)
+  core.transport.useTLS(startTLS, certificate)
 end
 
 return network

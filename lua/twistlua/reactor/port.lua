@@ -23,6 +23,7 @@ function Port:init(reactor, factory, place, options)
   self.connected = false
   self._place = place
   self._options = options
+  self._secure = nil      -- starts TLS on a transport
   self._listener = nil
 end
 
@@ -42,6 +43,13 @@ function Port.adopted(reactor, fd, family, factory)
   return Port(reactor, factory, { family, "descriptor " .. fd }, { fd = fd })
 end
 
+---Have `start(transport)` start TLS on its connections.
+---@return twistlua.Port self
+function Port:secureWith(start)
+  self._secure = start
+  return self
+end
+
 ---Bind and listen; done by the reactor, and again after stopListening. Raises CannotListenError.
 ---@return twistlua.Port self
 function Port:startListening()
@@ -52,7 +60,7 @@ function Port:startListening()
   end
   local listener, message, name, errno = core.listener.open(
     function(transport, kind, host, port)
-      network.accepted(factory, transport, network.address(kind, host, port))
+      network.accepted(factory, transport, network.address(kind, host, port), self._secure)
     end,
     function(problem, code) self:_acceptFailed(problem, code) end,
     self._options, place[1], place[2], place[3])

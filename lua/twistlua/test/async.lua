@@ -62,9 +62,10 @@ end
 
 -- While a test runs, the reactor's methods that make something note the line.
 local function noteLines()
-  for _, name in ipairs { "callLater", "listenTCP", "listenUNIX", "connectTCP", "connectUNIX", "adoptStreamPort",
-                          "adoptStreamConnection", "onSignal", "listenUDP", "listenMulticast",
-                          "listenUNIXDatagram", "connectUNIXDatagram", "adoptDatagramPort", "spawnProcess" } do
+  for _, name in ipairs { "callLater", "listenTCP", "listenUNIX", "listenSSL", "connectTCP", "connectUNIX",
+                          "connectSSL", "adoptStreamPort", "adoptStreamConnection", "onSignal", "listenUDP",
+                          "listenMulticast", "listenUNIXDatagram", "connectUNIXDatagram", "adoptDatagramPort",
+                          "spawnProcess" } do
     local make = reactor[name]
     rawset(reactor, name, function(...)
       local ok, object = pcall(make, ...)

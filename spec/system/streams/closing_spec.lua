@@ -7,7 +7,7 @@ local reactor           = require "twistlua.reactor"
 local core              = require "twistlua.core"
 local ends              = require "system.streams.pairs"
 
-for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
+for _, kind in ipairs { "TCP", "TCP6", "UNIX", "TLS" } do
   describe(("loseConnection on %s"):format(kind), function()
     it("sends what was written before it closes", ends.joined(kind, nil, nil, function(server, client)
       local size = 5000000

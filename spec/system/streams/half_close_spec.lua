@@ -4,7 +4,7 @@ local ends              = require "system.streams.pairs"
 
 local HalfCloser = ends.HalfCloser
 
-for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
+for _, kind in ipairs { "TCP", "TCP6", "UNIX", "TLS" } do
   describe(("a half-closing protocol on %s"):format(kind), function()
     it("hears of its end when what was written is sent", ends.joined(kind, nil, HalfCloser,
       function(server, client)

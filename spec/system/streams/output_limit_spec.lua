@@ -13,7 +13,7 @@ local function flood(server, megabytes)
   for _ = 1, megabytes do server.transport:write(megabyte) end
 end
 
-for _, kind in ipairs { "TCP", "UNIX" } do
+for _, kind in ipairs { "TCP", "UNIX", "TLS" } do
   describe(("the limit of buffered output on %s"):format(kind), function()
     it("aborts the connection of a client that does not read", ends.joined(kind, nil, nil, function(server, client)
       client.transport:pauseProducing()

@@ -9,7 +9,10 @@ local errors   = require "twistlua.error"
 local protocol = require "twistlua.protocol"
 local reactor  = require "twistlua.reactor"
 local socket   = require "twistlua.socket"
+local ssl      = require "twistlua.ssl"
 local async    = require("twistlua.test.async").async
+
+local certificates = require "system.tls.certificates"
 
 local await = defer.await
 
@@ -53,6 +56,11 @@ function Recorder:when(ready)
 end
 
 function Recorder:connectionMade() self:note("made") end
+
+function Recorder:handshakeCompleted()
+  self.secured = true
+  self:wake()
+end
 
 function Recorder:dataReceived(data)
   self.pieces[#self.pieces + 1] = data
@@ -160,7 +168,28 @@ ends.kinds = {
   },
 }
 
----Connect two protocols. The port is closed when this returns.
+---What servers and clients of the specs secure their connections with; `which` names the server's certificate.
+function ends.identity(which)
+  local certificate, key = certificates.of(which or "server")
+  return ssl.CertificateOptions { certificateFile = certificate, privateKeyFile = key }
+end
+
+function ends.trust()
+  return ssl.CertificateOptions { trustRoot = ssl.trustRootFromFile((certificates.of("authority"))) }
+end
+
+ends.kinds.TLS = {
+  listen = function(factory)
+    return reactor:listenSSL(0, factory, ends.identity(), { interface = "127.0.0.1" })
+  end,
+  connect = function(port, factory)
+    return reactor:connectSSL("127.0.0.1", port:getHost().port, factory, ends.trust())
+  end,
+}
+
+local function isSecured(recorder) return recorder.secured or recorder.reason end
+
+---Connect two protocols. The port is closed when this returns; a TLS handshake is done.
 ---@async
 function ends.join(kind, serverClass, clientClass)
   local ways = ends.kinds[kind]
@@ -169,6 +198,11 @@ function ends.join(kind, serverClass, clientClass)
   local connector = ways.connect(port, calling)
   local server, client = await(serving:protocolMade(1)), await(calling:protocolMade(1))
   await(port:stopListening())
+  if kind == "TLS" then
+    await(server:when(isSecured))
+    await(client:when(isSecured))
+    ends.turns(3)   -- the server's tickets leave
+  end
   return server, client, connector
 end
 

@@ -33,7 +33,7 @@ local function source(transport, total, size)
   return made
 end
 
-for _, kind in ipairs { "TCP", "UNIX" } do
+for _, kind in ipairs { "TCP", "UNIX", "TLS" } do
   describe(("a push producer on %s"):format(kind), function()
     it("is paused when more than 64 KiB wait, and not before", ends.joined(kind, nil, nil,
       function(server)

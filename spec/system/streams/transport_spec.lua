@@ -4,7 +4,7 @@ local flushLoggedErrors = require("twistlua.test.async").flushLoggedErrors
 local reactor           = require "twistlua.reactor"
 local ends              = require "system.streams.pairs"
 
-for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
+for _, kind in ipairs { "TCP", "TCP6", "UNIX", "TLS" } do
   describe(("a %s transport"):format(kind), function()
     it("carries bytes both ways", ends.joined(kind, nil, nil, function(server, client)
       server.transport:write("from the server")

@@ -108,6 +108,17 @@ function Receiver:resumeProducing()
   if self._unread and not self._receiving then self:_receive() end
 end
 
+---Go on in TLS (see Transport:startTLS). What has come and was not delivered belongs to TLS: commands that somebody
+---put behind the one that asked for it are not taken for what came encrypted, but make the handshake fail.
+---@param contextFactory table
+---@param options? table
+function Receiver:startTLS(contextFactory, options)
+  local given = {}
+  for name, value in pairs(options or given) do given[name] = value end
+  given.received = self:_takeUnread()
+  self.transport:startTLS(contextFactory, given)
+end
+
 ---Read no more, for ever.
 function Receiver:stopProducing()
   self.paused = true
