@@ -12,6 +12,7 @@ usage: scripts/bench [group [row...]] [options]
 groups (all of them without one):
   echo        servers under load; rows: roundtrips stream churn idle lines netstrings
   udp         datagrams to and fro; rows: roundtrips alone
+  tls         the same over TLS; rows: roundtrips full-rsa resumed-rsa full-ecdsa resumed-ecdsa idle
   timers      callLater made, fired and cancelled; rows: fired cancelled pending
   startup     a program that does nothing
   spawn       child processes; rows: small large
@@ -27,7 +28,7 @@ options:
 $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
-local GROUPS = { "echo", "udp", "timers", "startup", "spawn", "deferred", "http1" }
+local GROUPS = { "echo", "udp", "tls", "timers", "startup", "spawn", "deferred", "http1" }
 
 local function fail(message)
   io.stderr:write("bench: ", message, "\n", USAGE)

@@ -8,6 +8,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -69,5 +70,10 @@ void run_idle(const struct server *server, const struct options *options);
 void run_lines(const struct server *server, const struct options *options);
 void run_udp(const struct server *server, const struct options *options);
 void run_netstrings(const struct server *server, const struct options *options);
+void run_tls_echo(const struct server *server, const struct options *options);
+void run_tls_full(const struct server *server, const struct options *options);
+void run_tls_resumed(const struct server *server,
+                     const struct options *options);
+void run_tls_idle(const struct server *server, const struct options *options);
 
 #endif

@@ -28,6 +28,10 @@ static const struct mode modes[] = {
     {"lines", run_lines, {0.5, 0, 1, 50u << 20}},
     {"udp", run_udp, {0.5, 0.2, 50, 64}},
     {"netstrings", run_netstrings, {0.5, 0, 1, 50u << 20}},
+    {"tls-echo", run_tls_echo, {0.5, 0.2, 50, 64}},
+    {"tls-full", run_tls_full, {0.5, 0.1, 1, 1}},
+    {"tls-resumed", run_tls_resumed, {0.5, 0.1, 1, 1}},
+    {"tls-idle", run_tls_idle, {0, 0, 2000, 64}},
 };
 
 static _Noreturn void usage(void)
