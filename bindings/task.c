@@ -293,6 +293,8 @@ static int capture(lua_State *L)
 /* Push a Failure of the error at the top of [co]. [-0, +1] */
 static void push_failure(lua_State *L, int task, lua_State *co)
 {
+    bool captured;
+
     lua_pushcfunction(L, capture);
     lua_pushthread(co);
     lua_pushvalue(co, -2);
@@ -302,10 +304,11 @@ static void push_failure(lua_State *L, int task, lua_State *co)
         lua_pop(L, 1);
         return;
     }
-    lua_pcall(L, 2, 1, 0);
+    captured = lua_pcall(L, 2, 1, 0) == LUA_OK;
     twl__failure_ensure(L);
     lua_getiuservalue(L, task, TWL__AWAITED);
-    if (twl__is_failure(L, NULL, -1))
+    /* The one that stands for all errors without memory may be its own origin. */
+    if (captured && twl__is_failure(L, NULL, -1))
         twl__failure_set_origin(L, -2);
     else
         lua_pop(L, 1);
