@@ -34,7 +34,7 @@ typedef struct twl_context {
         connectors, lookups, sockets, tls_contexts, tls_sessions, keys,
         certificates, requests, datagrams, notifiers, pipes, processes;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
-    struct twl__class pools, works, asks;
+    struct twl__class pools, works, asks, coders;
     int works_pending; /* with a pool, and wanted */
     bool closed;       /* the universe is going: no Lua is called any more */
     /* In the universe of a worker's thread: where it calls back to. */
@@ -160,6 +160,7 @@ void twl__open_tls_context(lua_State *L, twl_context *context);
 void twl__open_tls_session(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
 void twl__open_x509(lua_State *L, twl_context *context);
+void twl__open_coding(lua_State *L, twl_context *context);
 void twl__open_file(lua_State *L, twl_context *context);
 void twl__open_pipe(lua_State *L, twl_context *context);
 void twl__open_process(lua_State *L, twl_context *context);

@@ -30,6 +30,10 @@ static const struct own_error {
     {TWL_ENXDOMAIN, "ENXDOMAIN", "There is no such name"},
     {TWL_ENOTIMP, "ENOTIMP", "The name server does not answer such questions"},
     {TWL_EREFUSED, "EREFUSED", "The name server refused to answer"},
+    {TWL_ECODING, "ECODING", "The bytes are not of the content coding"},
+    {TWL_ECODING_END, "ECODING_END", "Bytes follow the end of the coding"},
+    {TWL_ECODING_SHORT, "ECODING_SHORT",
+     "The content ends before its coding does"},
 };
 
 static const struct own_error *find_own(int code)

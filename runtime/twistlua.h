@@ -1202,6 +1202,87 @@ TWL_API int twl_http1_chunks_next(twl_http1_chunks *chunks, const char *bytes,
 /* Write what precedes a chunk of [size] bytes. Returns its length, without a NUL; 0 for a [size]
  * of 0, which would end the body. */
 TWL_API size_t twl_http1_chunk_head(char out[TWL_CHUNK_HEAD], uint64_t size);
+
+/* ---- Content codings: gzip, deflate, brotli -------------------------------------------------- */
+
+/* A coder encodes or decodes one stream, in pieces of any size, both ways bounded: it takes what
+ * fits the room that its caller gives. All its memory comes from [alloc]. */
+typedef struct twl_coder twl_coder;
+
+enum twl_coding_error {
+    TWL_ECODING = -20401,      /* the bytes are not of the coding */
+    TWL_ECODING_END = -20402,  /* bytes behind the end of the coding */
+    TWL_ECODING_SHORT = -20403 /* for who decodes: the coding has no end */
+};
+
+enum twl_coding {
+    TWL_CODING_GZIP,
+    /* RFC 9110 8.4.1.2. The decoder takes bare DEFLATE as well, which some servers send. */
+    TWL_CODING_DEFLATE,
+    TWL_CODING_RAW, /* DEFLATE without anything around it */
+    TWL_CODING_BROTLI
+};
+
+typedef struct twl_coder_config {
+    size_t size; /* set by the initialiser */
+    int coding;  /* enum twl_coding */
+    bool decode;
+    /* Of an encoder: effort, 1 to 9, of brotli 0 to 11. -1: 6, of brotli 5. */
+    int level;
+    /* Base-two logarithm of the window: 9 to 15, of brotli 10 to 24. 0: 15, of brotli 18. A
+     * decoder of brotli ignores it: the stream tells. */
+    int window_bits;
+    twl_alloc_fn alloc; /* NULL: realloc and free */
+    void *alloc_context;
+} twl_coder_config;
+
+#define TWL_CODER_CONFIG_INIT                                                  \
+    {                                                                          \
+        sizeof(twl_coder_config), TWL_CODING_GZIP, false, -1, 0, NULL, NULL    \
+    }
+
+enum twl_flush {
+    TWL_FLUSH_NONE, /* keep what compresses better together with more */
+    TWL_FLUSH_SYNC, /* write all: the other side can decode what came so far */
+    TWL_FLUSH_END   /* that was the last: write the coding's end */
+};
+
+/* What a coder takes and where it writes to; each call moves the pointers. */
+typedef struct twl_coder_step {
+    const char *bytes;
+    size_t length;
+    char *out;
+    size_t room;
+} twl_coder_step;
+
+enum twl_coder_state {
+    TWL_CODER_MORE,  /* all was taken and written: more bytes are needed */
+    TWL_CODER_AGAIN, /* there is no more room: call again, with the rest */
+    TWL_CODER_END    /* the coding is complete */
+};
+
+TWL_API size_t twl_coder_size(void);
+
+/* TWL_EINVAL for a setting out of its range, TWL_ENOMEM. */
+TWL_API int twl_coder_init(twl_coder *coder, const twl_coder_config *config);
+
+/* Take bytes and write. [flush] is for encoders: it must stay the same, and no bytes be added,
+ * until the result is other than TWL_CODER_AGAIN. A flush that ends just where the room does may
+ * be followed by an empty block. After its end, a gzip decoder takes another member, a raw one
+ * more blocks; others fail with TWL_ECODING_END if there are more bytes. Returns an enum
+ * twl_coder_state, or TWL_ECODING, TWL_ENOMEM or TWL_EINVAL, after which the coder is of no use
+ * but to be reset or closed. */
+TWL_API int twl_coder_run(twl_coder *coder, twl_coder_step *step, int flush);
+
+/* Whether the coding is complete: as TWL_CODER_END said. */
+TWL_API bool twl_coder_ended(const twl_coder *coder);
+
+/* Begin a new stream with the same settings. TWL_ENOMEM. */
+TWL_API int twl_coder_reset(twl_coder *coder);
+
+/* Free what is held. Twice does nothing. */
+TWL_API void twl_coder_close(twl_coder *coder);
+
 /* ---- Workers: threads for calls that block ------------------------------------------------ */
 
 /* A pool of threads. It starts one when there is more work than idle threads, up to its

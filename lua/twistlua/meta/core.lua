@@ -541,6 +541,48 @@ function core.x509.loadRequest(bytes, form) end
 ---@return twistlua.core.certificate|nil, string? message, string? name, integer? errno
 function core.x509.issue(fields) end
 
+core.coding = {}
+
+---A stream on its way through a content coding.
+---@class twistlua.core.coder
+local coder = {}
+
+---@param bytes string
+---@param flush? "none"|"sync"|"end" default "none": keep what compresses better with more. After "sync" the other
+---  side can decode all that came; "end" ends the coding
+---@return string|nil encoded "" while all is kept; nil, message, name, errno after a failure
+function coder:encode(bytes, flush) end
+
+---Decode from `bytes`, no more than fits; call again with the same bytes and what was returned, until that is false.
+---@param bytes string
+---@param from? integer default 1
+---@param room? integer most bytes to return, default 65536
+---@return string|nil decoded nil, message, name, errno after a failure: ECODING, ECODING_END (there is more behind
+---  the end), ENOMEM
+---@return integer|false from where to go on; false when all was taken and returned
+function coder:decode(bytes, from, room) end
+
+---@return boolean the coding is complete
+function coder:finished() end
+
+---Begin a new stream.
+---@return true|nil
+function coder:reset() end
+
+---Give the memory back now. Twice does nothing.
+function coder:close() end
+
+---@param coding "gzip"|"deflate"|"raw"|"br"
+---@param level? integer 1 to 9, default 6; of br 0 to 11, default 5
+---@param windowBits? integer 9 to 15, default 15; of br 10 to 24, default 18
+---@return twistlua.core.coder|nil coder nil, message, name, errno for a setting out of its range
+function core.coding.encoder(coding, level, windowBits) end
+
+---@param coding "gzip"|"deflate"|"raw"|"br" of deflate, both what RFC 9110 asks for and bare DEFLATE
+---@param windowBits? integer 9 to 15, default 15
+---@return twistlua.core.coder|nil coder nil, message, name, errno for a setting out of its range
+function core.coding.decoder(coding, windowBits) end
+
 ---@class twistlua.core.notifier
 local notifier = {}
 
