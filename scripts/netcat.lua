@@ -161,7 +161,7 @@ local function serve(given, outer)
   end
   await(outer.gone)
   await(inner.gone)
-  if outer.reason.__name ~= "ConnectionDone" then fail(1, outer.reason.message) end
+  if outer.reason.__name ~= "ConnectionDone" then fail(1, outer.reason.message or tostring(outer.reason)) end
 end
 
 -- ---- Streams ---------------------------------------------------------------------------------------

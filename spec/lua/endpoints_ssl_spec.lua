@@ -158,7 +158,7 @@ describe("wrapClientTLS", function()
     endpoints.wrapClientTLS({}, endpoints.TCP4ClientEndpoint(reactor, "192.0.2.1", 443))
       :connect(protocol.Factory.forProtocol(protocol.Protocol))
     local peer = reactor.tcpClients[1].factory:buildProtocol()
-    assert.error_matches(function() peer:makeConnection(test.StringTransport()) end, "cannot start TLS")
+    assert.error_matches(function() peer:makeConnection(test.StringTransport()) end, "the transport has no startTLS")
   end)
 end)
 

@@ -1,4 +1,4 @@
--- netcat.lua between itself, nc and socat.
+-- netcat.lua between itself, nc, socat and openssl.
 local child = require "system.child"
 
 local function netcat(...)
@@ -52,6 +52,17 @@ end
 
 local LONG = ("0123456789abcdef"):rep(65536)   -- a megabyte
 
+local folder
+
+setup(function()
+  folder = newPath()
+  assert(os.execute(([[mkdir %s && cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null]])
+    :format(folder, folder)))
+end)
+
+teardown(function() os.execute("rm -r " .. folder) end)
+
 describe("netcat.lua", function()
   it("serves what nc sends, and answers", function()
     local port = freePort()
@@ -82,6 +93,32 @@ describe("netcat.lua", function()
       assert.is_true(untilServed(pair[2], "short") == LONG)
       assert.same(good "short", finish())
     end
+  end)
+
+  it("encrypts, and verifies", function()
+    local port = freePort()
+    local cert, key = folder .. "/cert.pem", folder .. "/key.pem"
+    local serve = netcat("-l", "--tls", "--certificate", cert, "--key", key, "127.0.0.1", port)
+    for _, client in ipairs {
+      netcat("--tls", "--trust", cert, "localhost", port),
+      netcat("--tls", "--insecure", "127.0.0.1", port),
+      netcat(("tls:localhost:%s:trustRoots=%s"):format(port, cert)),
+      { "openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", cert, "-connect", "localhost:" .. port },
+    } do
+      local _, finish = start(serve, "secret answer")
+      local got = untilServed(client, "secret question")
+      local outcome = finish()
+      assert.equal("secret answer", got)
+      assert.equal("secret question", outcome.stdout)
+    end
+    local _, finish = start(serve)
+    local outcome
+    repeat
+      outcome = child.run(netcat("--tls", "127.0.0.1", port))
+      assert.equal(1, outcome.status)
+    until not outcome.stderr:find("refused")
+    assert.matches("netcat.lua: .*certificate", outcome.stderr)
+    finish()
   end)
 
   it("sends and receives datagrams", function()

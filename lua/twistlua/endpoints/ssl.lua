@@ -82,7 +82,7 @@ function SecuringFactory:buildProtocol(address)
   local makeConnection = rawget(protocol, "makeConnection")
   protocol.makeConnection = function(_, transport)
     protocol.makeConnection = makeConnection
-    if not transport.startTLS then error("wrapClientTLS: this kind of connection cannot start TLS", 0) end
+    if not transport.startTLS then error("wrapClientTLS: the transport has no startTLS (see protocols.tls)", 0) end
     transport:startTLS(self._contextFactory, { isClient = true })
     protocol:makeConnection(transport)
   end
