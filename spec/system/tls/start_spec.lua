@@ -40,6 +40,8 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
       assert.equal("TLSv1.3", client.transport:getTLSVersion())
       assert.equal(client.transport:getTLSCipher(), server.transport:getTLSCipher())
       assert.is_false(client.transport:isTLSResumed())
+      assert.equal("<Certificate O=twistlua, CN=server>", tostring(client.transport:getPeerCertificate()))
+      assert.is_nil(server.transport:getPeerCertificate())
       talk(server, client, ("secret"):rep(100000))
       client.transport:loseConnection()
       ends.isExactly(server:awaitLost(), "ConnectionDone")
