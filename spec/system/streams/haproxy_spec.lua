@@ -1,9 +1,11 @@
-local await    = require("twistlua.defer").await
-local async    = require("twistlua.test.async").async
-local child    = require "system.child"
-local haproxy  = require "twistlua.protocols.haproxy"
-local reactor  = require "twistlua.reactor"
-local ends     = require "system.streams.pairs"
+local await        = require("twistlua.defer").await
+local async        = require("twistlua.test.async").async
+local certificates = require "system.tls.certificates"
+local child        = require "system.child"
+local endpoints    = require "twistlua.endpoints"
+local haproxy      = require "twistlua.protocols.haproxy"
+local reactor      = require "twistlua.reactor"
+local ends         = require "system.streams.pairs"
 
 -- HAProxy gets listening sockets that exist: no port can be taken by another meanwhile.
 local START = [==[
@@ -29,19 +31,19 @@ defaults
   timeout server 10s
 listen one
   bind fd@FD1
-  server s 127.0.0.1:%d send-proxy
+  server s 127.0.0.1:%d send-proxy %s
 listen two
   bind fd@FD2
-  server s 127.0.0.1:%d send-proxy-v2 proxy-v2-options crc32c
+  server s 127.0.0.1:%d send-proxy-v2 proxy-v2-options crc32c %s
 listen two6
   bind fd@FD3
-  server s 127.0.0.1:%d send-proxy-v2
+  server s 127.0.0.1:%d send-proxy-v2 %s
 ]]
 
--- Starts HAProxy in front of a port; returns it with its three ports.
-local function proxied(port)
+-- Starts HAProxy in front of a port, with more words for it; returns what ends it and its three ports.
+local function proxied(port, words)
   local number = port:getHost().port
-  local config = child.file(CONFIG:format(number, number, number))
+  local config = child.file(CONFIG:format(number, words or "", number, words or "", number, words or ""))
   local process = child.start { "python3", "-c", START, config }
   local ports = {}
   for word in process:line():gmatch("%d+") do ports[#ports + 1] = math.tointeger(tonumber(word)) end
@@ -79,6 +81,32 @@ describe("a server behind HAProxy", function()
       await(client:whenReceived(7))
       client.transport:loseConnection()
       ends.isExactly(server:awaitLost(), "ConnectionDone")
+    end
+    stop()
+    await(port:stopListening())
+  end))
+end)
+
+describe("a TLS server behind HAProxy", function()
+  it("reads the header in clear, by either version", async(function()
+    local certificate, key = certificates.of("server")
+    local serving = ends.factory(ends.Recorder)
+    local port = await(endpoints.serverFromString(reactor, ("haproxy:tls:0:127.0.0.1:certificate=%s:privateKey=%s")
+      :format(endpoints.quoteStringArgument(certificate), endpoints.quoteStringArgument(key))):listen(serving))
+    local stop, ports = proxied(port, "ssl verify none")
+    for index, host in ipairs { "127.0.0.1", "127.0.0.1", "::1" } do
+      local calling = ends.factory(ends.Recorder)
+      reactor:connectTCP(host, ports[index], calling)
+      local client = await(calling:protocolMade(1))
+      client.transport:write("hello")
+      local server = await(serving:protocolMade(index))
+      await(server:whenReceived(5))
+      assert.is_true(server.transport.TLS)
+      assert.equal(client.transport:getHost(), server.transport:getPeer())
+      server.transport:write("welcome")
+      await(client:whenReceived(7))
+      client.transport:loseConnection()
+      server:awaitLost()
     end
     stop()
     await(port:stopListening())
