@@ -35,6 +35,7 @@ typedef struct twl_context {
         certificates, requests, datagrams, notifiers, pipes, processes;
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
     struct twl__class pools, works, asks, coders;
+    struct twl__class http_limits, http_heads, http_bodies;
     int works_pending; /* with a pool, and wanted */
     bool closed;       /* the universe is going: no Lua is called any more */
     /* In the universe of a worker's thread: where it calls back to. */
@@ -160,6 +161,7 @@ void twl__open_tls_context(lua_State *L, twl_context *context);
 void twl__open_tls_session(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
 void twl__open_x509(lua_State *L, twl_context *context);
+void twl__open_http1(lua_State *L, twl_context *context);
 void twl__open_coding(lua_State *L, twl_context *context);
 void twl__open_file(lua_State *L, twl_context *context);
 void twl__open_pipe(lua_State *L, twl_context *context);

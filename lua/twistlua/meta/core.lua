@@ -788,6 +788,126 @@ function core.workers.isWorker() end
 ---@return boolean the pool of this thread is being closed
 function core.workers.isStopping() end
 
+-- ---- HTTP/1 -------------------------------------------------------------------------------------
+
+---@class twistlua.core.http1
+---@field LAST_CHUNK string what ends a chunked body without trailers
+core.http1 = {}
+
+---@class twistlua.core.http1.limits
+local limits = {}
+
+---Bytes at most, and how many fields: start-line 8192, head 32768, trailers 8192, chunk extensions 4096 (beyond as many
+---as there are of data), body math.huge, fields 200.
+---@param given { line?: integer, head?: integer, trailers?: integer, extension?: integer, body?: number,
+---  fields?: integer }
+---@return twistlua.core.http1.limits # to be made once
+function core.http1.limits(given) end
+
+---The head of a message. Nothing of it becomes a Lua value before it is asked for.
+---@class twistlua.core.http1.head
+---@field method string of a request
+---@field target string of a request
+---@field form "origin"|"absolute"|"authority"|"asterisk" of the target
+---@field authority string of a request: host and port, from the target or from Host; maybe ""
+---@field minor integer HTTP/1.minor, as sent
+---@field status integer of a response
+---@field reason string of a response
+---@field body integer|"chunked"|"rest" how long the body is: bytes; "rest": until the connection closes
+---@field keepAlive boolean the connection goes on after this message
+---@field upgrade boolean a request asks for another protocol, or a tunnel; a response begins it
+---@field expectContinue boolean the client waits for 100 before it sends the body
+---@field count integer of fields
+local head = {}
+
+---@param name string in any case
+---@return string|nil value the last
+function head:get(name) end
+
+---@param name string in any case
+---@return string[]|nil values in their order
+function head:getAll(name) end
+
+---@return string[] fields name, value, name, value, ... as sent; of trailers only those that may be there
+function head:fields() end
+
+---Parse the head of a request. Complete: the head, the place behind it, and what it says of itself. Incomplete:
+---the head and nil; call again with these bytes and more behind them, `from` where they begin then, and the head.
+---Malformed: nil, the sentence, its name and the status to answer with.
+---@param bytes string
+---@param from? integer where the message begins, default 1
+---@param limits? twistlua.core.http1.limits
+---@param head? twistlua.core.http1.head of the last call for this message
+---@return twistlua.core.http1.head|nil head
+---@return integer|string|nil next or the sentence
+---@return string|nil method or the name of the error
+---@return string|integer|nil target or the status
+---@return integer|nil minor
+---@return boolean|nil keepAlive
+---@return integer|string|nil body as in heads
+function core.http1.request(bytes, from, limits, head) end
+
+---Likewise for a response: the head and the place behind it; the head and nil; or nil, sentence, name. An interim
+---response (1xx) is a message of its own.
+---@param bytes string
+---@param from? integer
+---@param method string of the request that is answered
+---@param limits? twistlua.core.http1.limits
+---@param head? twistlua.core.http1.head
+---@return twistlua.core.http1.head|nil head, integer|string|nil next, string|nil name
+function core.http1.response(bytes, from, method, limits, head) end
+
+---Decodes a body.
+---@class twistlua.core.http1.body
+local body = {}
+
+---@param kind integer|"chunked"|"rest" `body` of the head
+---@param limits? twistlua.core.http1.limits
+---@return twistlua.core.http1.body
+function core.http1.body(kind, limits) end
+
+---Take bytes of the connection. Returns the data in them, maybe ""; and where in `bytes` the body has ended, if it has.
+---Or nil, sentence, name and the status to answer with.
+---@param bytes string
+---@param from? integer where to begin, default 1
+---@return string|nil data, integer|string|nil next, string|nil name, integer|nil status
+function body:feed(bytes, from) end
+
+---@return twistlua.core.http1.head|nil trailers once a chunked body that had some has ended
+function body:trailers() end
+
+---@return integer bytes of data so far
+function body:received() end
+
+---@param data string
+---@return string chunk "" for no data, which would end the body
+function core.http1.chunk(data) end
+
+---@param size integer at least 1
+---@return string what precedes the data of a chunk; CRLF follows that
+function core.http1.chunkHead(size) end
+
+---@return boolean it may be a method or a field name
+function core.http1.isToken(value) end
+
+---@return boolean it may be a field value
+function core.http1.isValue(value) end
+
+---@return boolean it may be a request target
+function core.http1.isTarget(value) end
+
+---@return boolean it may be the value of Host
+function core.http1.isHost(value) end
+
+---@param list string comma-separated
+---@param word string in lower case
+---@return boolean
+function core.http1.hasWord(list, word) end
+
+---@param status integer
+---@return string|nil phrase the standard one
+function core.http1.reason(status) end
+
 -- ---- Files, as work for a pool; each call takes it and the Deferred to fire -----------------------
 
 core.file = {}

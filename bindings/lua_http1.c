@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ * lua_http1.c -- core.http1: parsing the heads of HTTP/1 messages, limits, and what may stand
+ * in a message. */
+#include <string.h>
+
+#include "http.h"
+
+enum {
+    FIELDS_MAX = 200, /* of a head, unless the limits say otherwise */
+    USUAL_FIELDS = 48 /* a head with more is parsed anew, with room for them */
+};
+
+struct limits {
+    twl_http1_limits limits;
+    uint32_t fields;
+};
+
+/* ---- Limits ------------------------------------------------------------------------------ */
+
+static uint32_t limit_field(lua_State *L, const char *name, uint32_t otherwise)
+{
+    lua_Integer value = otherwise;
+
+    if (lua_getfield(L, 1, name) != LUA_TNIL) value = luaL_checkinteger(L, -1);
+    if (value < 0 || value > INT32_MAX)
+        luaL_error(L, "the limit '%s' must be between 0 and 2147483647", name);
+    lua_pop(L, 1);
+    return (uint32_t)value;
+}
+
+/* limits{line=, head=, trailers=, extension=, body=, fields=} -> limits */
+static int http1_limits(lua_State *L)
+{
+    struct limits limits = {TWL_HTTP1_LIMITS_INIT, FIELDS_MAX};
+    struct limits *made;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    limits.limits.line = limit_field(L, "line", limits.limits.line);
+    limits.limits.head = limit_field(L, "head", limits.limits.head);
+    limits.limits.trailers = limit_field(L, "trailers", limits.limits.trailers);
+    limits.limits.extension =
+        limit_field(L, "extension", limits.limits.extension);
+    limits.fields = limit_field(L, "fields", limits.fields);
+    if (lua_getfield(L, 1, "body") != LUA_TNIL) {
+        lua_Number body = luaL_checknumber(L, -1);
+        if (!(body >= 0))
+            luaL_error(L, "the limit 'body' must not be negative");
+        if (body < 9e18) limits.limits.body = (uint64_t)body;
+    }
+    made =
+        twl__object_new(L, &twl__context_of(L)->http_limits, sizeof *made, 0);
+    *made = limits;
+    return 1;
+}
+
+const twl_http1_limits *twl__http_limits(lua_State *L, twl_context *context,
+                                         int index, uint32_t *fields)
+{
+    struct limits *limits;
+
+    *fields = FIELDS_MAX;
+    if (lua_isnoneornil(L, index)) return NULL;
+    limits = twl__object_of(L, &context->http_limits, index);
+    *fields = limits->fields;
+    return &limits->limits;
+}
+
+/* ---- Parsing ----------------------------------------------------------------------------- */
+
+/* One call: which string, and what kind of message. */
+struct parse {
+    const char *bytes;
+    size_t length;
+    const twl_http1_limits *limits;
+    int method; /* of the request that is answered; negative: a request */
+};
+
+static int parse_head(const struct parse *parse, twl_http1_head *head)
+{
+    if (parse->method < 0)
+        return twl_http1_parse_request(parse->bytes, parse->length,
+                                       parse->limits, head);
+    return twl_http1_parse_response(parse->bytes, parse->length, parse->method,
+                                    parse->limits, head);
+}
+
+/* Parse on with a head that lives in Lua, at [index]. */
+static int parse_kept(lua_State *L, const struct parse *parse,
+                      struct twl__head *head, int index)
+{
+    twl__head_rest_on(L, index, 1);
+    head->buffer = parse->bytes;
+    return parse_head(parse, &head->parsed);
+}
+
+/* Leaves the head at the top, unless there is an error. Most messages come in one piece and have
+ * few fields: these get a userdata that has room for just them. */
+static int parse_new(lua_State *L, const struct parse *parse, uint32_t fields)
+{
+    twl_context *context = twl__context_of(L);
+    twl_http1_line lines[USUAL_FIELDS];
+    twl_http1_head head;
+    int rc;
+
+    twl_http1_head_init(&head, lines,
+                        fields < USUAL_FIELDS ? fields : USUAL_FIELDS);
+    rc = parse_head(parse, &head);
+    if (rc == TWL_EHTTP_FIELDS && fields > USUAL_FIELDS) {
+        struct twl__head *kept;
+        twl_http1_head_init(&head, NULL, 0);
+        kept = twl__head_push(L, context, 1, &head, fields);
+        kept->buffer = parse->bytes;
+        return parse_head(parse, &kept->parsed);
+    }
+    if (rc < 0) return rc;
+    twl__head_push(L, context, 1, &head, rc > 0 ? head.count : fields)->buffer =
+        parse->bytes;
+    return rc;
+}
+
+/* Arguments: the bytes, where the message begins, [..., limits, head at limits + 1]. */
+static int parse(lua_State *L, int method, int limits)
+{
+    struct parse parse = {.method = method};
+    twl_context *context = twl__context_of(L);
+    const char *bytes = luaL_checklstring(L, 1, &parse.length);
+    lua_Integer from = luaL_optinteger(L, 2, 1);
+    uint32_t fields;
+    int rc;
+
+    luaL_argcheck(L, from >= 1 && (size_t)from <= parse.length + 1, 2,
+                  "no place in the bytes");
+    parse.bytes = bytes + from - 1;
+    parse.length -= (size_t)from - 1;
+    parse.limits = twl__http_limits(L, context, limits, &fields);
+    if (lua_isnoneornil(L, limits + 1)) {
+        rc = parse_new(L, &parse, fields);
+    } else {
+        lua_settop(L, limits + 1);
+        rc = parse_kept(L, &parse,
+                        twl__object_of(L, &context->http_heads, limits + 1),
+                        limits + 1);
+    }
+    if (rc < 0) return twl__http_error(L, rc);
+    if (rc == 0) {
+        lua_pushnil(L);
+        return 2;
+    }
+    lua_pushinteger(L, from + rc);
+    return 2;
+}
+
+/* The parts of a request that a server always looks at, to spare it the calls. */
+static int push_request_parts(lua_State *L, int results)
+{
+    struct twl__head *head = lua_touserdata(L, -2);
+    const twl_http1_head *parsed = &head->parsed;
+
+    if (results != 2 || lua_isnil(L, -1)) return results;
+    lua_pushlstring(L, head->buffer + parsed->method.at, parsed->method.length);
+    lua_pushlstring(L, head->buffer + parsed->target.at, parsed->target.length);
+    lua_pushinteger(L, parsed->minor);
+    lua_pushboolean(L, parsed->keep_alive);
+    twl__push_body(L, parsed);
+    return 7;
+}
+
+/* request(bytes, from, limits, head)
+ *   -> head, next, method, target, minor, keepAlive, body   it is complete
+ *    | head, nil   more bytes are needed: pass the head with all of them
+ *    | nil, message, name, status */
+static int http1_request(lua_State *L)
+{
+    return push_request_parts(L, parse(L, -1, 3));
+}
+
+/* response(bytes, from, method, limits, head) -> head, next | head, nil | nil, message, name */
+static int http1_response(lua_State *L)
+{
+    size_t length;
+    const char *method = luaL_checklstring(L, 3, &length);
+
+    return parse(L, twl_http1_method(method, length), 4);
+}
+
+int twl__http_error(lua_State *L, int code)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, twl_error_message(code));
+    lua_pushstring(L, twl_error_name(code));
+    lua_pushinteger(L, twl_http1_status(code));
+    return 4;
+}
+
+/* ---- What may stand in a message --------------------------------------------------------- */
+
+static int ask(lua_State *L, bool (*good)(const char *bytes, size_t length))
+{
+    size_t length;
+    const char *bytes =
+        lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &length) : NULL;
+
+    lua_pushboolean(L, bytes && good(bytes, length));
+    return 1;
+}
+
+static int http1_is_token(lua_State *L)
+{
+    return ask(L, twl_http1_is_token);
+}
+
+static int http1_is_value(lua_State *L)
+{
+    return ask(L, twl_http1_is_value);
+}
+
+static int http1_is_target(lua_State *L)
+{
+    return ask(L, twl_http1_is_target);
+}
+
+static int http1_is_host(lua_State *L)
+{
+    return ask(L, twl_http1_is_host);
+}
+
+/* hasWord(list, word): whether the comma-separated list has the word, given in lower case */
+static int http1_has_word(lua_State *L)
+{
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 1, &length);
+
+    lua_pushboolean(L,
+                    twl_http1_has_word(bytes, length, luaL_checkstring(L, 2)));
+    return 1;
+}
+
+/* reason(status) -> standard phrase | nil */
+static int http1_reason(lua_State *L)
+{
+    lua_Integer status = luaL_checkinteger(L, 1);
+    const char *reason =
+        status >= 100 && status <= 999 ? twl_http1_reason((int)status) : "";
+
+    if (*reason == '\0') return 0;
+    lua_pushstring(L, reason);
+    return 1;
+}
+
+void twl__open_http1(lua_State *L, twl_context *context)
+{
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"limits", http1_limits},     {"request", http1_request},
+        {"response", http1_response}, {"isToken", http1_is_token},
+        {"isValue", http1_is_value},  {"isTarget", http1_is_target},
+        {"isHost", http1_is_host},    {"hasWord", http1_has_word},
+        {"reason", http1_reason},     {NULL, NULL},
+    };
+
+    twl__class_new(L, context, &context->http_limits, "twistlua.http1.limits",
+                   none, none);
+    lua_newtable(L);
+    twl__set_functions(L, context, functions);
+    twl__open_http1_heads(L, context);
+    twl__open_http1_bodies(L, context);
+    lua_setfield(L, -2, "http1");
+}
