@@ -11,6 +11,7 @@
 
 #include "layer.h"
 #include "reactor.h"
+#include "socket.h"
 
 enum {
     BATCH = 64 * 1024, /* ciphertext made ahead of the kernel */
@@ -407,6 +408,8 @@ int twl_stream_start_tls(twl_stream *stream, const twl_tls_start *start)
         return rc;
     }
     put_on(stream, layer);
+    /* Where it is no TCP, there is nothing to set. */
+    twl__socket_set(stream->io.fd, TWL_TCP_NODELAY, true);
     twl__stream_update(stream);
     twl__stream_later(stream);
     return 0;

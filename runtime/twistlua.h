@@ -745,6 +745,7 @@ typedef struct twl_tls_start {
  *   done, and without anything written, it is an abort.
  *   twl_stream_abort() with TWL_EEOF says ours if the kernel takes it at once.
  *   twl_stream_pause() does not stop a handshake.
+ * TWL_TCP_NODELAY is set on TCP: what follows a server's tickets would wait for an answer to them.
  * Returns what twl_tls_init() does, TWL_EINVAL for a bad timeout, TWL_ECLOSED for a stream that
  * is closing, or whose one or other end is over. */
 TWL_API int twl_stream_start_tls(twl_stream *stream,

@@ -34,6 +34,9 @@ group.rows = {
   handshakes("resumed-rsa", "rsa", "tls-resumed", "Resumed"),
   handshakes("full-ecdsa", "ecdsa", "tls-full", "Full"),
   handshakes("resumed-ecdsa", "ecdsa", "tls-resumed", "Resumed"),
+  -- One of TLS 1.3 agrees on a key anew when it resumes; one of TLS 1.2 does not.
+  handshakes("full-rsa-1.2", "rsa", "tls12-full", "Full TLS 1.2"),
+  handshakes("resumed-rsa-1.2", "rsa", "tls12-resumed", "Resumed TLS 1.2"),
   {
     name = "idle", title = "Idle TLS connections, each after one echo", mode = "tls-idle", key = "ecdsa",
     columns = {

@@ -74,6 +74,9 @@ void run_tls_echo(const struct server *server, const struct options *options);
 void run_tls_full(const struct server *server, const struct options *options);
 void run_tls_resumed(const struct server *server,
                      const struct options *options);
+void run_tls12_full(const struct server *server, const struct options *options);
+void run_tls12_resumed(const struct server *server,
+                       const struct options *options);
 void run_tls_idle(const struct server *server, const struct options *options);
 
 #endif

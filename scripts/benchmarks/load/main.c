@@ -31,6 +31,8 @@ static const struct mode modes[] = {
     {"tls-echo", run_tls_echo, {0.5, 0.2, 50, 64}},
     {"tls-full", run_tls_full, {0.5, 0.1, 1, 1}},
     {"tls-resumed", run_tls_resumed, {0.5, 0.1, 1, 1}},
+    {"tls12-full", run_tls12_full, {0.5, 0.1, 1, 1}},
+    {"tls12-resumed", run_tls12_resumed, {0.5, 0.1, 1, 1}},
     {"tls-idle", run_tls_idle, {0, 0, 2000, 64}},
 };
 
@@ -38,7 +40,8 @@ static _Noreturn void usage(void)
 {
     fputs("usage: load MODE [-s seconds] [-w warm-up] [-c connections] [-b "
           "bytes] -- server...\n"
-          "modes: echo stream churn idle lines udp netstrings\n",
+          "modes: echo stream churn idle lines udp netstrings\n"
+          "       tls-echo tls-full tls-resumed tls12-full tls12-resumed tls-idle\n",
           stderr);
     exit(2);
 }

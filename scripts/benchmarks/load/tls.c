@@ -143,9 +143,11 @@ static void visit(SSL_CTX *context, const struct server *server,
 }
 
 static void run_handshakes(const struct server *server,
-                           const struct options *options, bool resume)
+                           const struct options *options, int version,
+                           bool resume)
 {
     SSL_CTX *context = make_context();
+    SSL_CTX_set_max_proto_version(context, version);
     uint64_t count = 0;
     unsigned source = 0;
     double end = now() + options->warm_up;
@@ -161,12 +163,23 @@ static void run_handshakes(const struct server *server,
 
 void run_tls_full(const struct server *server, const struct options *options)
 {
-    run_handshakes(server, options, false);
+    run_handshakes(server, options, TLS1_3_VERSION, false);
 }
 
 void run_tls_resumed(const struct server *server, const struct options *options)
 {
-    run_handshakes(server, options, true);
+    run_handshakes(server, options, TLS1_3_VERSION, true);
+}
+
+void run_tls12_full(const struct server *server, const struct options *options)
+{
+    run_handshakes(server, options, TLS1_2_VERSION, false);
+}
+
+void run_tls12_resumed(const struct server *server,
+                       const struct options *options)
+{
+    run_handshakes(server, options, TLS1_2_VERSION, true);
 }
 
 /* Their descriptors stay open; this side's memory is given back. */

@@ -6,11 +6,6 @@ local ssl = require "twistlua.ssl"
 
 local Echo = protocol.Protocol:extend("Echo")
 
--- Else the answer to the first message waits for the other side to acknowledge the tickets.
-function Echo:connectionMade()
-  self.transport:setTcpNoDelay(true)
-end
-
 function Echo:dataReceived(data)
   self.transport:write(data)
 end

@@ -35,8 +35,8 @@ describe("tls_echo.lua", function()
 
   -- s_client ends at the end of its input; the shell's keeps it open until the echo is there.
   local function echo(trusted, host)
-    local command = ("(echo hello; sleep 1) | openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:%s -servername localhost "
-      .. "-verify_hostname %s -verify_return_error -CAfile %s 2>&1"):format(port, host, trusted)
+    local command = ("(echo hello; sleep 1) | openssl s_client -quiet -no_ign_eof -connect 127.0.0.1:%s "
+      .. "-servername localhost -verify_hostname %s -verify_return_error -CAfile %s 2>&1"):format(port, host, trusted)
     return child.run { "sh", "-c", command }.stdout
   end
 

@@ -37,6 +37,7 @@ for _, kind in ipairs { "TCP", "TCP6", "UNIX" } do
       secureBoth(server, client)
       assert.is_true(client.transport.TLS)
       assert.is_true(server.transport.TLS)
+      if kind ~= "UNIX" then assert.is_true(server.transport:getTcpNoDelay()) end
       assert.equal("TLSv1.3", client.transport:getTLSVersion())
       assert.equal(client.transport:getTLSCipher(), server.transport:getTLSCipher())
       assert.is_false(client.transport:isTLSResumed())
