@@ -36,6 +36,7 @@ typedef struct twl_context {
     struct twl__sender *senders; /* NULL until a port for datagrams opens */
     struct twl__class pools, works, asks, coders;
     struct twl__class http_limits, http_heads, http_bodies;
+    struct twl__class openfiles;
     int works_pending; /* with a pool, and wanted */
     bool closed;       /* the universe is going: no Lua is called any more */
     /* In the universe of a worker's thread: where it calls back to. */
@@ -166,6 +167,7 @@ void twl__open_coding(lua_State *L, twl_context *context);
 void twl__open_file(lua_State *L, twl_context *context);
 void twl__open_pipe(lua_State *L, twl_context *context);
 void twl__open_process(lua_State *L, twl_context *context);
+void twl__open_openfile(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

@@ -404,6 +404,7 @@ void twl__open_transport(lua_State *L, twl_context *context)
     static const luaL_Reg methods[] = {
         {"write", transport_write},
         {"writeSequence", transport_write_sequence},
+        {"writeFile", twl__transport_write_file},
         {"setOutputLimit", transport_set_output_limit},
         {"loseConnection", transport_lose_connection},
         {"abortConnection", transport_abort_connection},

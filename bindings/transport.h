@@ -61,6 +61,9 @@ void twl__transport_set_protocol(lua_State *L,
 void twl__transport_written(lua_State *L, struct twl__transport *transport,
                             size_t added);
 
+/* Transport:writeFile(), in lua_openfile.c. */
+int twl__transport_write_file(lua_State *L);
+
 /* Have exceeded(transport, protocol, pending), the function at the top, called when something is
  * written while more than the limit is pending. [-1, +0] */
 void twl__transport_set_exceeded(lua_State *L);

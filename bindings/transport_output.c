@@ -41,7 +41,7 @@ static void tell_limit(lua_State *L, struct twl__transport *transport)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &EXCEEDED_KEY);
     lua_pushvalue(L, 1);
     twl__transport_push_protocol(L, transport);
-    lua_pushinteger(L, (lua_Integer)twl_stream_pending(stream));
+    lua_pushinteger(L, (lua_Integer)twl_stream_buffered(stream));
     call_or_fail(L, transport, 3);
     transport->telling_limit = false;
 }
@@ -50,7 +50,7 @@ void twl__transport_written(lua_State *L, struct twl__transport *transport,
                             size_t added)
 {
     twl_stream *stream = twl__transport_stream(transport);
-    size_t pending = twl_stream_pending(stream);
+    size_t pending = twl_stream_buffered(stream);
 
     if (pending <= HIGH_WATER && pending <= transport->output_limit) return;
     if (pending > HIGH_WATER && transport->has_producer &&

@@ -50,6 +50,14 @@ static void append(struct twl__buffer *buffer, struct twl__segment *segment)
     buffer->last = segment;
 }
 
+void twl__buffer_append(struct twl__buffer *buffer,
+                        struct twl__segment *segment)
+{
+    append(buffer, segment);
+    buffer->length += segment->length;
+    if (!segment->bytes) buffer->in_files += segment->length;
+}
+
 static char *room(const struct twl__segment *segment)
 {
     return (char *)(uintptr_t)segment->bytes + segment->length;
@@ -94,9 +102,15 @@ int twl__buffer_hold(twl_reactor *reactor, struct twl__buffer *buffer,
                                      .release = release,
                                      .context = context,
                                      .token = token};
-    append(buffer, segment);
-    buffer->length += length;
+    twl__buffer_append(buffer, segment);
     return 0;
+}
+
+const struct twl__file_segment *
+twl__buffer_file(const struct twl__buffer *buffer)
+{
+    if (!buffer->first || buffer->first->bytes) return NULL;
+    return (const struct twl__file_segment *)(void *)buffer->first;
 }
 
 int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,
@@ -104,8 +118,8 @@ int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,
 {
     int count = 0;
 
-    for (struct twl__segment *segment = buffer->first; segment && count < max;
-         segment = segment->next) {
+    for (struct twl__segment *segment = buffer->first;
+         segment && segment->bytes && count < max; segment = segment->next) {
         vectors[count].iov_base =
             (char *)(uintptr_t)segment->bytes + segment->sent;
         vectors[count++].iov_len = segment->length - segment->sent;
@@ -113,19 +127,31 @@ int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,
     return count;
 }
 
+/* Take up to [length] bytes off [segment]; returns how many. */
+static size_t take(struct twl__buffer *buffer, struct twl__segment *segment,
+                   size_t length)
+{
+    size_t left = segment->length - segment->sent;
+
+    if (length > left) length = left;
+    segment->sent += length;
+    buffer->length -= length;
+    if (!segment->bytes) buffer->in_files -= length;
+    return length;
+}
+
 /* Take [length] bytes off the front; returns the segments that are done, the rest stays. */
 static struct twl__segment *take_done(struct twl__buffer *buffer, size_t length)
 {
     struct twl__segment *done = buffer->first, **end = &done;
 
-    buffer->length -= length;
-    while (length > 0 && length >= (*end)->length - (*end)->sent) {
-        length -= (*end)->length - (*end)->sent;
+    while (length > 0) {
+        length -= take(buffer, *end, length);
+        if ((*end)->sent < (*end)->length) break;
         end = &(*end)->next;
     }
     buffer->first = *end;
     if (!buffer->first) buffer->last = NULL;
-    if (length > 0) buffer->first->sent += length;
     *end = NULL;
     return done;
 }

@@ -14,6 +14,7 @@ static const struct own_error {
     {TWL_EEOF, "EOF", "Connection was closed cleanly"},
     {TWL_ECLOSED, "ECLOSED", "Object is closed"},
     {TWL_EBACKEND, "EBACKEND", "No such reactor backend here"},
+    {TWL_ECHANGED, "ECHANGED", "The file was changed while it was sent"},
     {TWL_ETLSCONFIG, "ETLSCONFIG",
      "A certificate, key or other TLS setting is of no use"},
     {TWL_ENOHOSTNAME, "ENOHOSTNAME",

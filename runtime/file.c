@@ -205,22 +205,36 @@ static double seconds_of(struct timespec time)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+static void describe(const struct stat *info, twl_file_info *out)
+{
+    out->type = type_of(info->st_mode);
+    out->size = (uint64_t)info->st_size;
+    out->mode = info->st_mode & 07777u;
+    out->owner = info->st_uid;
+    out->group = info->st_gid;
+    out->inode = info->st_ino;
+    out->device = info->st_dev;
+    out->links = (unsigned)info->st_nlink;
+    out->accessed = seconds_of(info->st_atim);
+    out->modified = seconds_of(info->st_mtim);
+    out->changed = seconds_of(info->st_ctim);
+}
+
 int twl_file_stat(const char *path, bool follow, twl_file_info *out)
 {
     struct stat info;
 
     if ((follow ? stat(path, &info) : lstat(path, &info)) < 0) return -errno;
-    out->type = type_of(info.st_mode);
-    out->size = (uint64_t)info.st_size;
-    out->mode = info.st_mode & 07777u;
-    out->owner = info.st_uid;
-    out->group = info.st_gid;
-    out->inode = info.st_ino;
-    out->device = info.st_dev;
-    out->links = (unsigned)info.st_nlink;
-    out->accessed = seconds_of(info.st_atim);
-    out->modified = seconds_of(info.st_mtim);
-    out->changed = seconds_of(info.st_ctim);
+    describe(&info, out);
+    return 0;
+}
+
+int twl_file_stat_fd(int fd, twl_file_info *out)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) < 0) return -errno;
+    describe(&info, out);
     return 0;
 }
 

@@ -144,14 +144,25 @@ static bool find_output(twl_stream *stream)
            (stream->layer && twl__layers_fill(stream));
 }
 
-/* Hand the queue to the kernel. Leaves it empty, blocked, or the stream CLOSED. */
-static void send_queue(twl_stream *stream)
+static long send_front(twl_stream *stream, bool of_file)
 {
     struct iovec vectors[VECTORS];
 
-    while (find_output(stream)) {
-        int count = twl__buffer_peek(&stream->output, vectors, VECTORS);
-        long sent = twl__socket_send(stream->io.fd, vectors, count);
+    if (of_file) return twl__stream_send_file(stream);
+    return twl__socket_send(
+        stream->io.fd, vectors,
+        twl__buffer_peek(&stream->output, vectors, VECTORS));
+}
+
+/* Hand the queue to the kernel. Leaves it empty, blocked, or the stream CLOSED. A file that goes
+ * on counts as blocked: the others have their turn. */
+static void send_queue(twl_stream *stream)
+{
+    bool goes_on = false;
+
+    while (!goes_on && find_output(stream)) {
+        bool of_file = twl__buffer_file(&stream->output) != NULL;
+        long sent = send_front(stream, of_file);
         if (sent == TWL__AGAIN) break;
         if (sent < 0) {
             finish(stream, (int)sent);
@@ -161,6 +172,7 @@ static void send_queue(twl_stream *stream)
         if (stream->state == TWL__CLOSED) return;
         if (stream->output.length == 0 && !stream->layer)
             stream->drain_due = true;
+        goes_on = of_file && twl__buffer_file(&stream->output);
     }
     update_events(stream, has_output(stream));
 }
@@ -336,8 +348,7 @@ void twl_stream_pause(twl_stream *stream)
     update_events(stream, is_blocked(stream));
 }
 
-/* Whether bytes written now may still leave. */
-static bool accepts_output(const twl_stream *stream)
+bool twl__stream_accepts_output(const twl_stream *stream)
 {
     if (stream->state == TWL__CLOSED || stream->end_sent) return false;
     return stream->held || (stream->state == TWL__OPEN && !stream->shutdown);
@@ -349,7 +360,7 @@ static struct twl__buffer *queue_of(twl_stream *stream)
     return stream->layer ? &stream->layer->tls.plain : &stream->output;
 }
 
-static int output_added(twl_stream *stream, int rc)
+int twl__stream_added(twl_stream *stream, int rc)
 {
     if (rc == 0 && !stream->dispatching) need_job(stream);
     return rc;
@@ -357,8 +368,8 @@ static int output_added(twl_stream *stream, int rc)
 
 int twl_stream_write(twl_stream *stream, const char *bytes, size_t length)
 {
-    if (!accepts_output(stream) || length == 0) return 0;
-    return output_added(
+    if (!twl__stream_accepts_output(stream) || length == 0) return 0;
+    return twl__stream_added(
         stream,
         twl__buffer_copy(stream->reactor, queue_of(stream), bytes, length));
 }
@@ -368,10 +379,10 @@ int twl_stream_write_held(twl_stream *stream, const char *bytes, size_t length,
 {
     int rc = 0;
 
-    if (accepts_output(stream) && length > 0) {
+    if (twl__stream_accepts_output(stream) && length > 0) {
         rc = twl__buffer_hold(stream->reactor, queue_of(stream), bytes, length,
                               release, stream->context, token);
-        if (rc == 0) return output_added(stream, 0);
+        if (rc == 0) return twl__stream_added(stream, 0);
     }
     release(stream->context, token);
     return rc;

@@ -47,6 +47,15 @@ struct twl_stream {
     bool dispatching; /* inside on_io, which will flush by itself */
 };
 
+/* ---- For stream_file.c ------------------------------------------------------------------ */
+
+/* Whether bytes written now may still leave. */
+bool twl__stream_accepts_output(const twl_stream *stream);
+/* Something was queued, if [rc] is 0, which is returned. */
+int twl__stream_added(twl_stream *stream, int rc);
+/* Have the kernel send of the file at the front of the queue; as twl__socket_send(). */
+long twl__stream_send_file(twl_stream *stream);
+
 /* ---- For stream_tls.c ------------------------------------------------------------------- */
 
 /* Give up the descriptor; on_closed follows with [reason]. */

@@ -55,6 +55,8 @@ extern "C" {
     (-20001) /* the peer, or loseConnection, ended the stream cleanly */
 #define TWL_ECLOSED (-20002)  /* the object is closed */
 #define TWL_EBACKEND (-20003) /* no such reactor backend here */
+#define TWL_ECHANGED (-20004) /* a file was changed while it was sent */
+#define TWL_ENOTSUP (-ENOTSUP)
 #define TWL_ETLSCONFIG                                                         \
     (-20010) /* a certificate, key or other TLS setting is of no use */
 #define TWL_ENOHOSTNAME                                                        \
@@ -332,8 +334,21 @@ TWL_API int twl_stream_write_held(twl_stream *stream, const char *bytes,
                                   size_t length, twl_release_fn release,
                                   void *token);
 
+/* Queue [length] bytes of the regular file [fd] from [offset] on, which the kernel sends from its
+ * cache; a file that is not there is read by the loop's thread, as any sendfile() does. [fd] stays
+ * the host's, who keeps it open until release(context, token), which is called as above. A file
+ * that becomes shorter, or is rewritten in its length, ends the stream with TWL_ECHANGED rather
+ * than have the peer take it for whole. TWL_ENOTSUP with TLS: read and write it. TWL_EINVAL where
+ * it is no regular file or has less to give. */
+TWL_API int twl_stream_write_file(twl_stream *stream, int fd, uint64_t offset,
+                                  uint64_t length, twl_release_fn release,
+                                  void *token);
+
 /* Bytes queued and not yet taken by the kernel. */
 TWL_API size_t twl_stream_pending(const twl_stream *stream);
+
+/* Those of them that are in memory, not in a file. */
+TWL_API size_t twl_stream_buffered(const twl_stream *stream);
 
 /* While [wanted], on_drain is called each time that the output queue has become empty; it
  * is called later in this turn when the queue is empty now. */
@@ -1504,6 +1519,23 @@ TWL_API int twl_file_write(const char *path, const char *bytes, size_t length,
 
 /* What there is; with [follow] what a symbolic link points to. */
 TWL_API int twl_file_stat(const char *path, bool follow, twl_file_info *out);
+
+TWL_API int twl_file_stat_fd(int fd, twl_file_info *out);
+
+/* Open [path], which begins with no slash, below the directory [root] for reading; "" is [root]
+ * itself. Without [follow] neither "..", nor a symbolic link in [path] is followed: -ELOOP,
+ * -EXDEV or -ENOTDIR. Never waits for a FIFO. [*fd] is close-on-exec. */
+TWL_API int twl_file_open_beneath(const char *root, const char *path,
+                                  bool follow, int *fd);
+
+/* Read up to [size] bytes from [offset] on; fewer only at the end of the file. */
+TWL_API int twl_file_read_at(int fd, uint64_t offset, char *bytes, size_t size,
+                             size_t *length);
+
+/* What is in the open directory [fd], which is left as it is: for each entry its type ('f' or 'd';
+ * others are left out), its size in digits, a colon, its name, a NUL. In no order. */
+TWL_API int twl_file_list_fd(int fd, bool follow, char **entries,
+                             size_t *length);
 
 /* The names in a directory, sorted, each with a NUL behind it, without "." and "..". */
 TWL_API int twl_file_list(const char *path, char **names, size_t *length);

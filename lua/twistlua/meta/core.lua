@@ -48,6 +48,18 @@ function Transport:write(data) end
 ---@param pieces string[]
 function Transport:writeSequence(pieces) end
 
+---Queue a part of a file, which the kernel sends from its cache, without copying. It does not count as waiting
+---bytes, except for producers. A file that is made shorter, or rewritten, before it has left ends the connection with ConnectionLost
+---(code "ECHANGED"). Closing the file takes effect when it is sent.
+---@param file twistlua.OpenFile a regular one
+---@param offset integer
+---@param length integer bytes; all must be there
+---@return true|nil queued nil: not over TLS ("ENOTSUP"), or the file has less to give ("EINVAL")
+---@return string|nil message
+---@return string|nil name
+---@return integer|nil errno
+function Transport:writeFile(file, offset, length) end
+
 ---Something written while more than `bytes` wait to be sent calls the protocol's `outputLimitExceeded(pending)`, or
 ---without such a method aborts the connection with OutputLimitExceeded. A single write may be of any size.
 ---@param bytes number math.huge for no limit; before the first call it is the protocol's `outputLimit`, or 64 MiB
@@ -935,6 +947,47 @@ function core.file.remove(pool, d, path) end
 
 ---@return twistlua.core.work|nil, string? message, string? name, integer? errno
 function core.file.makeDirectory(pool, d, path, mode, parents) end
+
+-- ---- Files that are held open, to be served -------------------------------------------------
+
+---@class twistlua.OpenFile
+local OpenFile = {}
+
+---@return "file"|"directory"|"link"|"other"|nil type
+---@return integer|string size bytes
+---@return number|string modified seconds since 1970
+---@return integer inode
+function OpenFile:stat() end
+
+---Read on this thread: for little.
+---@param offset integer
+---@param length integer bytes
+---@return string|nil bytes fewer only at the end
+---@return string|nil message
+---@return string|nil name
+---@return integer|nil errno
+function OpenFile:read(offset, length) end
+
+---Give the descriptor up, once no thread and no transport uses it.
+function OpenFile:close() end
+
+core.openfile = {}
+
+---Open `path` below the directory `root`; "" is `root` itself, which may be a file.
+---@param root string
+---@param path string
+---@param follow boolean whether symbolic links below `root` are followed
+---@return twistlua.OpenFile|nil file, message, name, errno
+function core.openfile.open(root, path, follow) end
+
+---@return twistlua.OpenFile[] files those that threads or transports use
+function core.openfile.live() end
+
+---The Deferred gets bytes.
+function core.openfile.readLater(file, pool, d, offset, length) end
+
+---The Deferred gets a list of { name =, size =, type = "file"|"directory" }, in no order.
+function core.openfile.list(file, pool, d, follow) end
 
 core.failure = {}
 

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ * lua_openfile.c -- core.openfile: files and directories that are held open, to be served. Reading
+ * little is a call; reading much, and listing, is work for a pool; sending is the transport's.
+ * The descriptor is given up when the file is closed and nobody uses it any more. An anchored one
+ * is in use: a thread or a transport has the descriptor. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport.h"
+#include "work.h"
+
+struct openfile {
+    twl_context *context;
+    int fd;    /* -1: given up */
+    int users; /* threads and queued output */
+    int slot;
+    bool closed;
+};
+
+static void give_up(struct openfile *file)
+{
+    twl_fd_close(file->fd);
+    file->fd = -1;
+}
+
+/* The file at [index] is used from now on. */
+static void use(lua_State *L, struct openfile *file, int index)
+{
+    twl__anchor(L, &file->context->openfiles, &file->slot, index);
+    file->users++;
+}
+
+/* Also while the universe is being closed: then no Lua is called. */
+static void leave(struct openfile *file)
+{
+    if (--file->users > 0) return;
+    if (file->closed) give_up(file);
+    if (!file->context->closed)
+        twl__release(file->context->L, &file->context->openfiles, &file->slot);
+}
+
+static struct openfile *check_open(lua_State *L, int index)
+{
+    struct openfile *file =
+        twl__object_of(L, &twl__context_of(L)->openfiles, index);
+
+    if (file->closed) luaL_error(L, "the file is closed");
+    return file;
+}
+
+/* open(root, path, follow) -> file | nil, message, name, errno */
+static int openfile_open(lua_State *L)
+{
+    const char *root = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
+    struct openfile *file;
+    int rc;
+
+    luaL_argcheck(L, strlen(root) == lua_rawlen(L, 1), 1, "not a path");
+    luaL_argcheck(L, strlen(path) == lua_rawlen(L, 2), 2, "not a path");
+    file = twl__object_new(L, &twl__context_of(L)->openfiles, sizeof *file, 0);
+    *file = (struct openfile){.context = twl__context_of(L), .fd = -1};
+    rc = twl_file_open_beneath(root, path, lua_toboolean(L, 3), &file->fd);
+    return rc < 0 ? twl__push_error(L, rc) : 1;
+}
+
+/* file:stat() -> type, size, modified, inode */
+static int openfile_stat(lua_State *L)
+{
+    static const char *const types[] = {"file", "directory", "link", "other"};
+    twl_file_info info;
+    int rc = twl_file_stat_fd(check_open(L, 1)->fd, &info);
+
+    if (rc < 0) return twl__push_error(L, rc);
+    lua_pushstring(L, types[info.type]);
+    lua_pushinteger(L, (lua_Integer)info.size);
+    lua_pushnumber(L, info.modified);
+    lua_pushinteger(L, (lua_Integer)info.inode);
+    return 4;
+}
+
+static uint64_t check_count(lua_State *L, int index)
+{
+    lua_Integer value = luaL_checkinteger(L, index);
+
+    luaL_argcheck(L, value >= 0, index, "must not be negative");
+    return (uint64_t)value;
+}
+
+/* file:read(offset, length) -> bytes, fewer at the end | nil, message, name, errno */
+static int openfile_read(lua_State *L)
+{
+    struct openfile *file = check_open(L, 1);
+    uint64_t offset = check_count(L, 2);
+    size_t length = (size_t)check_count(L, 3);
+    luaL_Buffer buffer;
+    char *bytes = luaL_buffinitsize(L, &buffer, length);
+    int rc = twl_file_read_at(file->fd, offset, bytes, length, &length);
+
+    if (rc < 0) return twl__push_error(L, rc);
+    luaL_pushresultsize(&buffer, length);
+    return 1;
+}
+
+static int openfile_close(lua_State *L)
+{
+    struct openfile *file = twl__object_check(L, 1);
+
+    file->closed = true;
+    if (file->users == 0) give_up(file);
+    return 0;
+}
+
+/* The universe closes its reactor, which returns what is in use, after all finalizers. */
+static int openfile_gc(lua_State *L)
+{
+    return openfile_close(L);
+}
+
+static int openfile_tostring(lua_State *L)
+{
+    struct openfile *file = twl__object_check(L, 1);
+
+    lua_pushfstring(L, "<open file %p (%s)>", (void *)file,
+                    file->fd < 0   ? "closed"
+                    : file->closed ? "closing"
+                                   : "open");
+    return 1;
+}
+
+/* live() -> list of the files that threads or transports use */
+static int openfile_live(lua_State *L)
+{
+    twl__push_anchored(L, &twl__context_of(L)->openfiles);
+    return 1;
+}
+
+/* ---- On a pool ------------------------------------------------------------------------ */
+
+enum { ARG_FILE = 1, ARG_POOL, ARG_DEFERRED, ARG_FIRST };
+
+struct reading {
+    struct twl__work work;
+    struct openfile *file;
+    bool list;
+    uint64_t offset; /* to read from */
+    bool follow;     /* for a list */
+    size_t size;     /* the most to read */
+    int code;
+    char *bytes;
+    size_t length;
+};
+
+static struct reading *reading_of(twl_work *work)
+{
+    return (struct reading *)(void *)work;
+}
+
+static void run(twl_work *work, void **local)
+{
+    struct reading *reading = reading_of(work);
+    int fd = reading->file->fd;
+    (void)local;
+
+    if (reading->list) {
+        reading->code = twl_file_list_fd(fd, reading->follow, &reading->bytes,
+                                         &reading->length);
+        return;
+    }
+    reading->bytes = malloc(reading->size > 0 ? reading->size : 1);
+    reading->code = reading->bytes
+                        ? twl_file_read_at(fd, reading->offset, reading->bytes,
+                                           reading->size, &reading->length)
+                        : TWL_ENOMEM;
+}
+
+static void release_reading(struct twl__work *work)
+{
+    struct reading *reading = reading_of(&work->base);
+
+    free(reading->bytes);
+    reading->bytes = NULL;
+    leave(reading->file);
+}
+
+static void check_code(lua_State *L, const struct reading *reading)
+{
+    if (reading->code < 0)
+        luaL_error(L, "Couldn't read a file: %s",
+                   twl_error_message(reading->code));
+}
+
+static void push_bytes(lua_State *L, struct twl__work *work)
+{
+    struct reading *reading = reading_of(&work->base);
+
+    check_code(L, reading);
+    lua_pushlstring(L, reading->bytes, reading->length);
+}
+
+/* "f12:name" becomes { name =, size =, type = } */
+static void push_entry(lua_State *L, const char *entry)
+{
+    char *name;
+    unsigned long long size = strtoull(entry + 1, &name, 10);
+
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, name + 1);
+    lua_setfield(L, -2, "name");
+    lua_pushinteger(L, (lua_Integer)size);
+    lua_setfield(L, -2, "size");
+    lua_pushstring(L, *entry == 'd' ? "directory" : "file");
+    lua_setfield(L, -2, "type");
+}
+
+static void push_entries(lua_State *L, struct twl__work *work)
+{
+    struct reading *reading = reading_of(&work->base);
+    const char *entry = reading->bytes;
+    lua_Integer n = 0;
+
+    check_code(L, reading);
+    lua_newtable(L);
+    while (entry < reading->bytes + reading->length) {
+        push_entry(L, entry);
+        lua_rawseti(L, -2, ++n);
+        entry += strlen(entry) + 1;
+    }
+}
+
+static struct reading *reading_new(lua_State *L)
+{
+    struct openfile *file = check_open(L, ARG_FILE);
+    struct reading *reading;
+
+    luaL_argcheck(L, twl__deferred_at(L, ARG_DEFERRED), ARG_DEFERRED,
+                  "Deferred expected");
+    reading = (struct reading *)(void *)twl__work_new(L, twl__context_of(L),
+                                                      sizeof *reading);
+    reading->file = file;
+    reading->work.base.run = run;
+    reading->work.release = release_reading;
+    lua_pushvalue(L, ARG_FILE);
+    lua_setiuservalue(L, -2, TWL__WORK_HELD);
+    return reading;
+}
+
+static int start(lua_State *L, struct reading *reading)
+{
+    twl_workers *pool = twl__pool_check(L, ARG_POOL);
+
+    use(L, reading->file, ARG_FILE);
+    return twl__work_add(L, pool, lua_gettop(L), ARG_DEFERRED);
+}
+
+/* readLater(file, pool, deferred, offset, length): the Deferred gets the bytes */
+static int openfile_read_later(lua_State *L)
+{
+    uint64_t offset = check_count(L, ARG_FIRST);
+    size_t size = (size_t)check_count(L, ARG_FIRST + 1);
+    struct reading *reading = reading_new(L);
+
+    reading->offset = offset;
+    reading->size = size;
+    reading->work.push = push_bytes;
+    return start(L, reading);
+}
+
+/* list(file, pool, deferred, follow): the Deferred gets a list of { name =, size =, type = } */
+static int openfile_list(lua_State *L)
+{
+    struct reading *reading;
+
+    lua_settop(L, ARG_FIRST);
+    reading = reading_new(L);
+    reading->list = true;
+    reading->follow = lua_toboolean(L, ARG_FIRST);
+    reading->work.push = push_entries;
+    return start(L, reading);
+}
+
+/* ---- On a transport ------------------------------------------------------------------- */
+
+static void release_sent(void *context, void *file)
+{
+    (void)context;
+    leave(file);
+}
+
+int twl__transport_write_file(lua_State *L)
+{
+    struct twl__transport *transport = twl__object_check(L, 1);
+    struct openfile *file = check_open(L, 2);
+    uint64_t offset = check_count(L, 3), length = check_count(L, 4);
+    int rc;
+
+    use(L, file, 2);
+    rc = twl_stream_write_file(twl__transport_stream(transport), file->fd,
+                               offset, length, release_sent, file);
+    if (rc < 0) return twl__push_error(L, rc);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+void twl__open_openfile(lua_State *L, twl_context *context)
+{
+    static const luaL_Reg methods[] = {
+        {"stat", openfile_stat},
+        {"read", openfile_read},
+        {"close", openfile_close},
+        {NULL, NULL},
+    };
+    static const luaL_Reg metamethods[] = {
+        {"__gc", openfile_gc},
+        {"__close", openfile_close},
+        {"__tostring", openfile_tostring},
+        {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {
+        {"open", openfile_open},
+        {"live", openfile_live},
+        {NULL, NULL},
+    };
+    static const luaL_Reg on_pool[] = {
+        {"readLater", openfile_read_later},
+        {"list", openfile_list},
+        {NULL, NULL},
+    };
+
+    twl__class_new(L, context, &context->openfiles, "twistlua.openfile",
+                   methods, metamethods);
+    lua_newtable(L);
+    twl__set_functions(L, context, functions);
+    /* These take a pool, and so have the upvalues of its class. */
+    twl__class_functions(L, context, &context->pools, on_pool);
+    lua_setfield(L, -2, "openfile");
+}
