@@ -168,6 +168,7 @@ void twl__open_file(lua_State *L, twl_context *context);
 void twl__open_pipe(lua_State *L, twl_context *context);
 void twl__open_process(lua_State *L, twl_context *context);
 void twl__open_openfile(lua_State *L, twl_context *context);
+void twl__open_digest(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

@@ -1479,6 +1479,24 @@ TWL_API bool twl_utf8_feed(twl_utf8 *text, const char *bytes, size_t length);
 /* Whether it may end here. */
 TWL_API bool twl_utf8_complete(const twl_utf8 *text);
 
+/* ---- Hashes --------------------------------------------------------------------------------- */
+
+/* Any thread may call these. */
+enum { TWL_DIGEST_MAX = 64 /* bytes */ };
+
+/* Hash by the [method] that OpenSSL knows by that name, such as "sha256". TWL_EINVAL: there is none. */
+TWL_API int twl_digest(const char *method, const void *bytes, size_t length,
+                       unsigned char *out, size_t *out_length);
+
+/* HMAC (RFC 2104). */
+TWL_API int twl_digest_keyed(const char *method, const void *key,
+                             size_t key_length, const void *bytes,
+                             size_t length, unsigned char *out,
+                             size_t *out_length);
+
+/* Whether they are the same, in a time that does not depend on them. */
+TWL_API bool twl_equal_bytes(const void *a, const void *b, size_t length);
+
 /* ---- Files: calls that block, for the threads of a pool ------------------------------------- */
 
 /* Any thread may call these. Paths are NUL-terminated. */

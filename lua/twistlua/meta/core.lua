@@ -948,6 +948,28 @@ function core.file.remove(pool, d, path) end
 ---@return twistlua.core.work|nil, string? message, string? name, integer? errno
 function core.file.makeDirectory(pool, d, path, mode, parents) end
 
+-- ---- Hashes --------------------------------------------------------------------------------------
+
+core.digest = {}
+
+---@param method string a digest of OpenSSL's, such as "sha256"
+---@param bytes string
+---@return string hash raw bytes
+function core.digest.hash(method, bytes) end
+
+---HMAC (RFC 2104).
+---@param method string
+---@param key string
+---@param bytes string
+---@return string hash raw bytes
+function core.digest.hmac(method, key, bytes) end
+
+---Compare in a time that depends on the lengths alone.
+---@param a string
+---@param b string
+---@return boolean same
+function core.digest.equal(a, b) end
+
 -- ---- Files that are held open, to be served -------------------------------------------------
 
 ---@class twistlua.OpenFile
