@@ -155,6 +155,7 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_workers(L, context);
     twl__open_x509(L, context);
     twl__open_http1(L, context);
+    twl__open_random(L, context);
     twl__open_coding(L, context);
     twl__open_file(L, context);
     twl__open_pipe(L, context);

@@ -163,6 +163,7 @@ void twl__open_tls_session(lua_State *L, twl_context *context);
 void twl__open_workers(lua_State *L, twl_context *context);
 void twl__open_x509(lua_State *L, twl_context *context);
 void twl__open_http1(lua_State *L, twl_context *context);
+void twl__open_random(lua_State *L, twl_context *context);
 void twl__open_coding(lua_State *L, twl_context *context);
 void twl__open_file(lua_State *L, twl_context *context);
 void twl__open_pipe(lua_State *L, twl_context *context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * http.h -- HTTP/1 messages in Lua: core.http1.
- * lua_http1.c has the functions, lua_http1_head.c the heads of messages, lua_http1_body.c what
- * decodes bodies, http_compose.c what writes responses. */
+ * lua_http1.c parses, lua_http1_head.c is the heads of messages, lua_http1_body.c decodes bodies,
+ * lua_http1_message.c writes. */
 #ifndef TWL_HTTP_H
 #define TWL_HTTP_H
 
@@ -37,5 +37,6 @@ void twl__push_body(lua_State *L, const twl_http1_head *parsed);
 /* Add their functions to the table at the top. [-0, +0] */
 void twl__open_http1_heads(lua_State *L, twl_context *context);
 void twl__open_http1_bodies(lua_State *L, twl_context *context);
+void twl__open_http1_messages(lua_State *L, twl_context *context);
 
 #endif

@@ -264,5 +264,6 @@ void twl__open_http1(lua_State *L, twl_context *context)
     twl__set_functions(L, context, functions);
     twl__open_http1_heads(L, context);
     twl__open_http1_bodies(L, context);
+    twl__open_http1_messages(L, context);
     lua_setfield(L, -2, "http1");
 }

@@ -257,6 +257,13 @@ static int transport_get_tcp_keep_alive(lua_State *L)
     return get_option(L, TWL_TCP_KEEPALIVE);
 }
 
+static int transport_get_pending(lua_State *L)
+{
+    lua_pushinteger(
+        L, (lua_Integer)twl_stream_pending(twl__transport_stream(check(L))));
+    return 1;
+}
+
 static int transport_get_handle(lua_State *L)
 {
     lua_pushinteger(L, twl_stream_fd(twl__transport_stream(check(L))));
@@ -421,6 +428,7 @@ void twl__open_transport(lua_State *L, twl_context *context)
         {"setTcpKeepAlive", transport_set_tcp_keep_alive},
         {"getTcpKeepAlive", transport_get_tcp_keep_alive},
         {"getHandle", transport_get_handle},
+        {"getPending", transport_get_pending},
         {NULL, NULL},
     };
     static const luaL_Reg metamethods[] = {

@@ -290,8 +290,7 @@ static int capture(lua_State *L)
     return 1;
 }
 
-/* Push a Failure of the error at the top of [co]. [-0, +1] */
-static void push_failure(lua_State *L, int task, lua_State *co)
+bool twl__thread_failure(lua_State *L, lua_State *co)
 {
     bool captured;
 
@@ -302,13 +301,20 @@ static void push_failure(lua_State *L, int task, lua_State *co)
     if (twl__is_failure(L, NULL, -1)) {
         lua_replace(L, -3);
         lua_pop(L, 1);
-        return;
+        return false;
     }
     captured = lua_pcall(L, 2, 1, 0) == LUA_OK;
     twl__failure_ensure(L);
-    lua_getiuservalue(L, task, TWL__AWAITED);
+    return captured;
+}
+
+/* Push a Failure of the error at the top of [co]. [-0, +1] */
+static void push_failure(lua_State *L, int task, lua_State *co)
+{
     /* The one that stands for all errors without memory may be its own origin. */
-    if (captured && twl__is_failure(L, NULL, -1))
+    if (!twl__thread_failure(L, co)) return;
+    lua_getiuservalue(L, task, TWL__AWAITED);
+    if (twl__is_failure(L, NULL, -1))
         twl__failure_set_origin(L, -2);
     else
         lua_pop(L, 1);

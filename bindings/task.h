@@ -38,6 +38,10 @@ int twl__task_await(lua_State *L, int index);
 /* Make the value at the top what returnValue raises. [-1, +1] */
 void twl__task_push_return(lua_State *L);
 
+/* Push a Failure of the error at the top of [co], which stays there; returns whether it was made
+ * of it now. [-0, +1] */
+bool twl__thread_failure(lua_State *L, lua_State *co);
+
 /* End the coroutine [co]: close its variables, as coroutine.close does. */
 int twl__close_thread(lua_State *co, lua_State *from);
 

@@ -915,6 +915,11 @@ typedef bool (*twl_directory_fn)(void *context, const char *name,
 TWL_API int twl_directory_list(const char *path, twl_directory_fn fn,
                                void *context);
 
+/* ---- Random bytes ------------------------------------------------------------------------- */
+
+/* Fill [bytes] with what nobody can guess. -EIO where the system has none to give. */
+TWL_API int twl_random(void *bytes, size_t length);
+
 /* ---- Lock files: between processes, and given up by a crash -------------------------------- */
 
 /* Take the lock [path] without waiting. [*clean] tells whether its last holder gave it back;

@@ -191,3 +191,45 @@ describe("http1", function()
     assert.is_nil(http1.reason(799))
   end)
 end)
+
+describe("http1.message", function()
+  local function store(...)
+    local made = {}
+    for index = 1, select("#", ...), 2 do
+      http1.addField(made, (select(index, ...)), (select(index + 1, ...)))
+    end
+    return made
+  end
+
+  it("has the start-line, the lines, the fields in their order, the framing and the body", function()
+    assert.equal("HTTP/1.1 200 OK\r\nDate: now\r\nX-B: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nSet-Cookie: c\r\n" ..
+      "ETag: 7\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+      http1.message("HTTP/1.1 200 OK", "Date: now\r\n",
+        store("x-b", "1", "set-cookie", "a", "SET-COOKIE", "b", "etag", 7, "Set-Cookie", "c"), 3, "close", "abc"))
+    assert.equal("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n",
+      http1.message("GET / HTTP/1.1", nil, nil, true, "keep-alive"))
+    local long = ("x"):rep(100000)
+    assert.equal("A: " .. long, http1.message("S", nil, store("a", long)):sub(4, -5))
+  end)
+
+  it("lets no name or value in that would begin a line of its own", function()
+    local made = {}
+    http1.setField(made, "Location", "/a\r\nSet-Cookie: x=y\r\n\r\n<html>")
+    http1.setField(made, "X-Nul", " a\0b\127c\t ")
+    assert.same({ "location", "x-nul", location = "/a Set-Cookie: x=y <html>", ["x-nul"] = "a b c" }, made)
+    for _, name in ipairs { "", "a b", "a:", "a\r\nb", ("a"):rep(300) } do
+      assert.has_error(function() http1.setField(made, name, "x") end)
+      assert.has_error(function() http1.addField(made, name, "x") end)
+    end
+    assert.has_error(function() http1.setField(made, "a", nil) end)
+    assert.has_error(function() http1.message("S", nil, { "a", a = true }) end)
+  end)
+
+  it("replaces values, and knows the usual spelling of names", function()
+    local made = store("a", "1", "a", "2", "b", "3")
+    http1.setField(made, "A", "4")
+    assert.same({ "a", "b", a = "4", b = "3" }, made)
+    assert.equal("WWW-Authenticate", http1.canonical("www-AUTHENTICATE"))
+    assert.equal("X-My-Name", http1.canonical("x-my-NAME"))
+  end)
+end)

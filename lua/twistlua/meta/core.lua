@@ -112,6 +112,9 @@ function Transport:getTcpKeepAlive() end
 ---@return integer fd -1 once closed; the transport keeps it
 function Transport:getHandle() end
 
+---@return integer bytes that were written and wait to be sent
+function Transport:getPending() end
+
 ---Go on in TLS (Twisted: ITLSTransport). What was written before leaves as it is. With TLS already, the new session
 ---runs inside the old. The protocol's `handshakeCompleted`, if it has one, is called once; a handshake that fails is
 ---the reason of `connectionLost`, an SSLError. Then an end is a close_notify: without the other side's, the reason is
@@ -800,6 +803,16 @@ function core.workers.isWorker() end
 ---@return boolean the pool of this thread is being closed
 function core.workers.isStopping() end
 
+core.random = {}
+
+---@param length integer at most 1024
+---@return string bytes that nobody can guess
+function core.random.bytes(length) end
+
+---@param length integer of bytes, at most 1024
+---@return string # in hexadecimal
+function core.random.hex(length) end
+
 -- ---- HTTP/1 -------------------------------------------------------------------------------------
 
 ---@class twistlua.core.http1
@@ -910,6 +923,32 @@ function core.http1.isTarget(value) end
 
 ---@return boolean it may be the value of Host
 function core.http1.isHost(value) end
+
+-- A store of fields is a plain table: its array has the names in lower case, in their order; under each name stands
+-- the value, or a list of values.
+
+---Set the one value. Control bytes in it become spaces; raises for a name that is no token.
+---@param store table
+---@param name string
+---@param value string|number
+function core.http1.setField(store, name, value) end
+
+---Likewise, behind the values that are there.
+function core.http1.addField(store, name, value) end
+
+---@param name string
+---@return string name as it is spelt usually
+function core.http1.canonical(name) end
+
+---A message in one string.
+---@param start string the start-line without its end
+---@param lines string|nil whole lines that come first
+---@param store table|false|nil
+---@param length integer|true|nil for Content-Length; true: Transfer-Encoding: chunked
+---@param connection "close"|"keep-alive"|nil
+---@param body string|nil
+---@return string
+function core.http1.message(start, lines, store, length, connection, body) end
 
 ---@param list string comma-separated
 ---@param word string in lower case
@@ -1079,6 +1118,11 @@ function core.deferred.getDebugging() end
 function core.deferred.traces(d) end
 function core.deferred.await(d) end
 function core.deferred.run(f, ...) end
+
+---Call `f(...)`, which may await: true when it has returned; a Deferred of what it will return when it awaits something;
+---false and a Failure when it has raised an error.
+---@return true|false|twistlua.Deferred, twistlua.Failure?
+function core.deferred.attempt(f, ...) end
 function core.deferred.inlineCallbacks(f) end
 function core.deferred.ensureDeferred(coroutine, ...) end
 function core.deferred.returnValue(value) end
