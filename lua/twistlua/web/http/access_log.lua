@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: MIT
+-- web/http/access_log.lua -- a line for each request in the combined format of Apache, in a file.
+
+local Object = require("twistlua.class").Object
+local date   = require "twistlua.web.http.date"
+
+-- What a client sends must not end the quotes or the line.
+local function escape(text)
+  return (text:gsub('[%c"\\\127-\255]', function(byte) return ("\\x%02x"):format(byte:byte()) end))
+end
+
+---@param request twistlua.web.HTTPRequest
+---@return string line without its end
+local function combinedFormat(request)
+  return ('%s - - %s "%s %s %s" %d %s "%s" "%s"'):format(
+    request:getClientIP() or "-", date.datetimeToLogString(), escape(request.method), escape(request.uri),
+    request.clientproto, request.code, request.sentLength > 0 and request.sentLength or "-",
+    escape(request:getHeader("referer") or "-"), escape(request:getHeader("user-agent") or "-"))
+end
+
+---@class twistlua.web.AccessLog: twistlua.Object
+---@operator call(string): twistlua.web.AccessLog
+local AccessLog = Object:extend("AccessLog")
+
+---@param path string appended to
+function AccessLog:init(path)
+  self._file = assert(io.open(path, "a"))
+  self._file:setvbuf("line")
+end
+
+---@param request twistlua.web.HTTPRequest
+function AccessLog:write(request)
+  self._file:write(combinedFormat(request), "\n")
+end
+
+function AccessLog:close()
+  self._file:close()
+end
+
+return { AccessLog = AccessLog, combinedFormat = combinedFormat }

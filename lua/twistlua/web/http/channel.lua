@@ -1,0 +1,494 @@
+-- SPDX-License-Identifier: MIT
+-- web/http/channel.lua -- one connection of an HTTP/1 server: requests one after the other, each answered before the
+-- next is looked at.
+-- Invariant: `_input` holds the bytes from `_at` on that nobody has looked at yet, or is false. While `_request` is
+-- set, what comes belongs to its body as long as there is a decoder in `_body`, and else waits for its turn.
+-- Handlers run in `serve`, in a coroutine of core.deferred.attempt, so they may await. One that does leaves with that
+-- coroutine: `_turn` then changes, by which `serve` sees that others have gone on with the connection.
+
+local core     = require "twistlua.core"
+local Protocol = require("twistlua.protocol").Protocol
+local log      = require "twistlua.log"
+
+local http1, attempt = core.http1, core.deferred.attempt
+local parseRequest, message = http1.request, http1.message
+
+---The server's side of a connection (Twisted: http.HTTPChannel).
+---@class twistlua.web.HTTPChannel: twistlua.Protocol
+---@field factory twistlua.web.HTTPFactory
+local HTTPChannel = Protocol:extend("HTTPChannel")
+
+HTTPChannel._request  = false   -- that is received or answered now
+HTTPChannel._input    = false
+HTTPChannel._at       = 1
+HTTPChannel._head     = false   -- one that is not complete yet
+HTTPChannel._body     = false
+HTTPChannel._sink     = false   -- what takes the body
+HTTPChannel._unread   = false   -- there is more to come that is not read: of a body, or behind an error
+HTTPChannel._turn     = 0
+HTTPChannel._serving  = false   -- `serve` is on the stack
+HTTPChannel._paused   = false   -- the transport is, for too much input
+HTTPChannel._closing  = false   -- nothing more is read
+HTTPChannel._heir     = false   -- the protocol that has taken over
+HTTPChannel._pending  = 0       -- bytes that waited to be sent when the time was last up
+
+local NO_BODY = { [204] = true, [304] = true }
+
+-- "HTTP/1.1 200 OK", by status.
+local STATUS_LINES = setmetatable({}, { __index = function(lines, code)
+  local line = ("HTTP/1.1 %d %s"):format(code, http1.reason(code) or "")
+  lines[code] = line
+  return line
+end })
+
+function HTTPChannel:connectionMade()
+  self.factory:channelOpened(self)
+end
+
+-- ---- Reading ------------------------------------------------------------------------------------
+
+local function refuse(channel, status, detail)
+  channel:refuse(status, detail)
+  return false
+end
+
+-- The body of `request` is about to come; whether it is wanted.
+local function beginBody(channel, request, body)
+  local length = math.type(body) and body or nil
+  local factory, head = channel.factory, request._head
+  channel._unread = true
+  if head:get("expect") and not head.expectContinue and head.minor > 0 then
+    return refuse(channel, 417, "Only 100-continue can be expected.")
+  elseif length and length > factory.bodyLimit then
+    return refuse(channel, 413, "The body is too long.")
+  end
+  channel._sink = request:bodyBegins(length) or false
+  if channel._request ~= request then return false end   -- answered already
+  channel._body = http1.body(body, factory.limits)
+  channel:_expectBody()
+  if head.expectContinue and not channel._input and not request.startedWriting then
+    channel.transport:write("HTTP/1.1 100 Continue\r\n\r\n")
+  end
+  return true
+end
+
+-- Parse the head of a request that begins in the input; the request and its body, or nil.
+local function readHead(channel)
+  local input, at, partial, factory = channel._input, channel._at, channel._head, channel.factory
+  local head, next, method, target, _, keepAlive, body =
+    parseRequest(input, at, factory.limits, partial or nil)
+  if not head then
+    refuse(channel, target, next)
+    return nil
+  elseif not next then
+    if at > 1 then
+      channel._input = input:sub(at)
+      channel._at = 1
+    end
+    if not partial then channel._deadline = factory.now + factory.headTimeout end
+    channel._head = head
+    return nil
+  end
+  if partial then channel._head = false end
+  if next > #input then
+    channel._input, channel._at = false, 1
+  else
+    channel._at = next
+  end
+  local request = factory.requestFactory(channel, head, method, target, keepAlive)
+  channel._request = request
+  return request, body
+end
+
+-- Give data of the body to who wants it. A Deferred that the sink returns holds back what comes after it.
+local function deliver(channel, request, data)
+  local sink = channel._sink
+  if not sink then
+    request:bufferBody(data, channel.factory.contentMemory)
+    return
+  end
+  local result = sink:write(data)
+  if not core.deferred.isDeferred(result) then return end
+  channel:pauseBody()
+  result:addCallbacks(function() channel:resumeBody() end, function(failure)
+    if channel._request == request then request:processingFailed(failure) end
+    return failure
+  end)
+end
+
+-- Decode what there is of the body; whether it is complete.
+local function readBody(channel)
+  local input, at = channel._input, channel._at
+  local body, request = channel._body, channel._request
+  channel._input, channel._at = false, 1
+  local data, next, _, status = body:feed(input, at)
+  if not data then return refuse(channel, status, next) end
+  channel._deadline = channel._bodyDue + body:received() // channel.factory.bodyRate
+  if next then
+    channel._body, channel._unread = false, false
+    if next <= #input then channel._input, channel._at = input, next end
+  end
+  if channel._paused then
+    channel._paused = false
+    channel.transport:resumeProducing()
+  end
+  if data ~= "" then deliver(channel, request, data) end
+  return next and channel._request == request
+end
+
+-- Read and answer requests until input is missing or one is answered later.
+local function serve(channel)
+  local turn = channel._turn
+  while channel._input and not channel._closing do
+    local request, body = channel._request, 0
+    if not request then
+      request, body = readHead(channel)
+      if not request then return end
+    end
+    if body ~= 0 then
+      local wanted = beginBody(channel, request, body)
+      if channel._turn ~= turn then return channel:_goOn() end
+      if not wanted then return end
+    end
+    if channel._body and not (channel._input and readBody(channel)) then return end
+    request:process()
+    if channel._turn ~= turn or channel._request then return end
+  end
+end
+
+-- A handler has raised an error. Where its response is finished already, only the log hears of that.
+local function failed(request, failure)
+  if request then return request:processingFailed(failure) end
+  log.err(failure, "Unhandled error behind a response")
+end
+
+-- The coroutine of `serve` is in await, and goes on by itself: others must not wait for it.
+local function leave(channel, task)
+  channel._turn = channel._turn + 1
+  local request = channel._request
+  if request then request._task = task end
+  task:addErrback(function(failure)
+    if request and request.disconnected and failure:check("CancelledError") then return nil end
+    failed(request, failure)
+  end)
+end
+
+-- Run `serve` as long as it has something to do.
+local function run(channel)
+  channel._serving = true
+  repeat
+    local outcome, failure = attempt(serve, channel)
+    if outcome ~= true then
+      if outcome then leave(channel, outcome) else failed(channel._request, failure) end
+    end
+  until outcome == true or channel._request or not channel._input or channel._closing
+  channel._serving = false
+  local request = channel._request
+  if request and not channel._body then channel._deadline = channel.factory.now + channel.factory.timeout end
+end
+
+-- Data that came while a request is in work: its body, or the next requests.
+local function receiveLater(channel, data)
+  channel._input = data
+  if channel._body and not channel._serving then return run(channel) end
+  if #data - channel._at >= channel.factory.pipelineLimit and not channel._paused then
+    channel._paused = true
+    channel.transport:pauseProducing()
+  end
+end
+
+function HTTPChannel:dataReceived(data)
+  if self._closing then return end
+  if self._heir then return self._heir:dataReceived(data) end
+  local input = self._input
+  if input then
+    data = (self._at > 1 and input:sub(self._at) or input) .. data
+    self._at = 1
+  end
+  if self._request then return receiveLater(self, data) end
+  self._input = data
+  run(self)
+end
+
+-- Serve what waits, if nobody does so already.
+function HTTPChannel:_goOn()
+  if self._input and not self._serving then run(self) end
+end
+
+-- The time for the body counts from now, and is longer by what has come of it.
+function HTTPChannel:_expectBody()
+  local factory = self.factory
+  self._deadline = factory.now + factory.bodyTimeout
+  self._bodyDue = self._deadline - self._body:received() // factory.bodyRate
+end
+
+function HTTPChannel:pauseBody()
+  self._deadline = math.huge
+  self.transport:pauseProducing()
+end
+
+function HTTPChannel:resumeBody()
+  if self._closing or self._paused then return end
+  if self._body then self:_expectBody() end
+  self.transport:resumeProducing()
+end
+
+-- ---- Writing ------------------------------------------------------------------------------------
+
+-- The lines that every response has: a string made once a second, unless the handler has set one of them.
+local function commonLines(channel, store, hasBody)
+  local factory = channel.factory
+  if not store then return factory:commonLines(hasBody) end
+  if store.date or store.server then return factory:linesWithout(store, hasBody and not store["content-type"]) end
+  return factory:commonLines(hasBody and not store["content-type"])
+end
+
+local function startLine(request)
+  if not request.codeMessage then return STATUS_LINES[request.code] end
+  return ("HTTP/1.1 %d %s"):format(request.code, request.codeMessage)
+end
+
+-- What to say of the connection, after which the response decides: a handler may have set Connection.
+local function connection(channel, request, store)
+  local said = store and store.connection
+  if said then
+    if type(said) == "table" then said = table.concat(said, ",") end
+    if http1.hasWord(said, "close") then request.keepAlive = false end
+    return nil
+  end
+  if not request.keepAlive or channel._unread then
+    request.keepAlive = false
+    return "close"
+  end
+  return request._head.minor == 0 and "keep-alive" or nil
+end
+
+local function hasNoBody(request)
+  return NO_BODY[request.code] or request.code < 200
+end
+
+-- Take away what would contradict the framing that we choose.
+local function dropField(store, name)
+  if store and store[name] then require("twistlua.web.http_headers").Headers.over(store):removeHeader(name) end
+end
+
+---The whole response.
+---@param request twistlua.web.HTTPRequest
+---@param body string
+function HTTPChannel:respond(request, body)
+  local store = request._store
+  local length, sent = #body, body
+  if store then
+    if store["transfer-encoding"] then dropField(store, "transfer-encoding") end
+    if store["content-length"] and request.method ~= "HEAD" then dropField(store, "content-length") end
+    if store["content-length"] then length = nil end
+  end
+  if hasNoBody(request) then
+    dropField(store, "content-length")
+    length, sent = nil, nil
+  elseif request.method == "HEAD" then
+    sent = nil
+  end
+  local lines = commonLines(self, store, length ~= 0 and length ~= nil)
+  local said = connection(self, request, store)
+  if not sent or #sent < 8192 then
+    self.transport:write(message(startLine(request), lines, store, length, said, sent))
+  else
+    self.transport:write(message(startLine(request), lines, store, length, said))
+    self.transport:write(sent)
+  end
+  request.sentLength = sent and #sent or 0
+  self:requestDone(request)
+end
+
+---The head of a response whose body is yet to be written.
+---@param request twistlua.web.HTTPRequest
+function HTTPChannel:beginResponse(request)
+  local store, length = request._store, nil
+  dropField(store, "transfer-encoding")
+  request.bodyless = hasNoBody(request) or request.method == "HEAD"
+  if hasNoBody(request) then
+    dropField(store, "content-length")
+  elseif store and store["content-length"] then
+    local declared = store["content-length"]
+    request.declared = math.tointeger(tonumber(type(declared) == "table" and declared[#declared] or declared))
+  elseif request.method ~= "HEAD" then
+    if request._head.minor > 0 then
+      request.chunked, length = true, true
+    else
+      request.keepAlive = false
+    end
+  end
+  local lines = commonLines(self, store, not hasNoBody(request))
+  local said = connection(self, request, store)
+  self.transport:write(message(startLine(request), lines, store, length, said))
+end
+
+---@param request twistlua.web.HTTPRequest
+---@param data string not empty
+function HTTPChannel:writeBody(request, data)
+  if request.bodyless then return end
+  request.sentLength = request.sentLength + #data
+  local transport = self.transport
+  if not request.chunked then
+    transport:write(data)
+  elseif #data < 8192 then
+    transport:write(http1.chunk(data))
+  else
+    transport:writeSequence { http1.chunkHead(#data), data, "\r\n" }
+  end
+end
+
+---@param request twistlua.web.HTTPRequest
+function HTTPChannel:endResponse(request)
+  request:unregisterProducer()
+  if request.chunked then self.transport:write(http1.LAST_CHUNK) end
+  local declared = not request.bodyless and request.declared
+  if declared and declared ~= request.sentLength then
+    log.err(("%s %s: %d bytes were written, but Content-Length is %d")
+      :format(request.method, request.uri, request.sentLength, declared))
+    request.keepAlive = false
+  end
+  self:requestDone(request)
+end
+
+---The response is written: the next request may come.
+---@param request twistlua.web.HTTPRequest
+function HTTPChannel:requestDone(request)
+  if self._request ~= request then return end
+  local factory = self.factory
+  self._request = false
+  if factory.log then factory.log(request) end
+  self._deadline = factory.now + factory.timeout
+  if not request.keepAlive or self._unread then
+    self:close()
+  else
+    if self._paused then
+      self._paused = false
+      self.transport:resumeProducing()
+    end
+    self:_goOn()
+  end
+  if request._finishers or request._buffer then request:_over() end
+end
+
+---Answer what is no request, or one that cannot be taken, and end the connection.
+---@param status integer
+---@param detail string
+function HTTPChannel:refuse(status, detail)
+  local request = self._request
+  local errorPage = require "twistlua.web.http.error_page"
+  if not request or not request.startedWriting then
+    local page = errorPage.statusPage(status, detail)
+    local store = { "content-type", ["content-type"] = "text/html; charset=utf-8" }
+    self.transport:write(message(STATUS_LINES[status], self.factory:commonLines(false), store, #page, "close", page))
+  end
+  self._request = false
+  self._unread = true
+  self:close()
+  if request then request:connectionLost(require("twistlua.failure").Failure(detail)) end
+end
+
+-- ---- Closing ------------------------------------------------------------------------------------
+
+---End the connection when what was written has been sent. Where more may be coming, the end of ours is sent, and what
+---comes is dropped until the client has seen it: closing at once would take the response from it.
+function HTTPChannel:close()
+  if self._closing then return end
+  self._closing = true
+  self._deadline = self.factory.now + self.factory.abortTimeout
+  if self._paused then self.transport:resumeProducing() end
+  if self._unread then
+    self.transport:loseWriteConnection()
+  else
+    self.transport:loseConnection()
+  end
+  self._input, self._head, self._body = false, false, false
+end
+
+---Give up the request that is in work, and the connection.
+function HTTPChannel:loseConnection()
+  if self._closing then return end
+  self:close()
+  self.transport:loseConnection()
+end
+
+-- Whether the client has taken something since the time was last up.
+local function isProgressing(channel)
+  local pending = channel.transport.getPending and channel.transport:getPending() or 0
+  local before = channel._pending
+  channel._pending = pending
+  return pending > 0 and pending ~= before, pending > 0
+end
+
+---The deadline has come.
+function HTTPChannel:timedOut()
+  local factory = self.factory
+  local progressing, stuck = isProgressing(self)
+  local wait = self._closing and factory.abortTimeout or factory.timeout
+  if progressing or self._request and not self._body and not stuck then
+    self._deadline = factory.now + wait   -- the handler takes its time, or the client reads slowly
+  elseif self._closing or stuck then
+    self._deadline = math.huge
+    self.transport:abortConnection()
+  elseif self._head or self._body then
+    self:refuse(408, "The request did not come in time.")
+  else
+    self:close()
+  end
+end
+
+function HTTPChannel:connectionLost(reason)
+  self.factory:channelClosed(self)
+  self._closing = true
+  self._input, self._head, self._body = false, false, false
+  local request = self._request
+  self._request = false
+  if request then
+    if self.factory.log then self.factory.log(request) end
+    request:connectionLost(reason)
+  end
+  if self._heir then self._heir:connectionLost(reason) end
+end
+
+-- ---- For requests ---------------------------------------------------------------------------------
+
+function HTTPChannel:registerProducer(producer, streaming)
+  self.transport:registerProducer(producer, streaming)
+end
+
+function HTTPChannel:unregisterProducer()
+  self.transport:unregisterProducer()
+end
+
+function HTTPChannel:getPeer() return self.transport:getPeer() end
+
+function HTTPChannel:getHost() return self.transport:getHost() end
+
+---@return boolean
+function HTTPChannel:isSecure()
+  return self.transport.TLS == true
+end
+
+---See Request:takeOver.
+---@param request twistlua.web.HTTPRequest
+---@param protocol twistlua.Protocol
+---@return twistlua.Transport transport, string data
+function HTTPChannel:takeOver(request, protocol)
+  if request.code == 101 or request.method == "CONNECT" and request.code // 100 == 2 then
+    local lines = commonLines(self, request._store, false)
+    self.transport:write(message(startLine(request), lines, request._store))
+  end
+  local data = self._input and self._input:sub(self._at) or ""
+  request.finished, request.startedWriting = true, true
+  self._request, self._input, self._heir = false, false, protocol
+  self._deadline = math.huge
+  if self.factory.log then self.factory.log(request) end
+  if self._paused then
+    self._paused = false
+    self.transport:resumeProducing()
+  end
+  return self.transport, data
+end
+
+return { HTTPChannel = HTTPChannel }

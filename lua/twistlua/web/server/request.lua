@@ -1,0 +1,123 @@
+-- SPDX-License-Identifier: MIT
+-- web/server/request.lua -- a request to a site: finds its resource, and answers with what that renders.
+
+local core     = require "twistlua.core"
+local http     = require "twistlua.web.http.request"
+
+---@class twistlua.web.Request: twistlua.web.HTTPRequest
+---@field site twistlua.web.Site
+---@field prepath string[] decoded segments of the path that led to the resource
+---@field postpath string[] those that are left
+---@field session twistlua.web.Session|nil after getSession
+---@operator call(...): twistlua.web.Request
+local Request = http.Request:extend("Request")
+
+---What a handler returns that finishes the response later.
+Request.NOT_DONE_YET = 1
+
+Request._resource = false
+Request.session   = nil
+
+local function decode(segment)
+  if not segment:find("%", 1, true) then return segment end
+  return (segment:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+function http.LATER.site(request) return request.channel.factory end
+
+function http.LATER.prepath() return {} end
+
+function http.LATER.postpath(request)
+  local segments = {}
+  for segment in (request.path:sub(2) .. "/"):gmatch("([^/]*)/") do segments[#segments + 1] = decode(segment) end
+  return segments
+end
+
+-- ---- Answering ----------------------------------------------------------------------------------
+
+local function settle(request, body)
+  if request.finished or request.disconnected then return end
+  if type(body) == "string" then
+    if not request.startedWriting then return request:respond(body) end
+    request:write(body)
+    return request:finish()
+  elseif body == nil then
+    return request:finish()
+  elseif body ~= Request.NOT_DONE_YET then
+    error(("a Deferred of a string expected, got one of %s"):format(type(body)), 0)
+  end
+end
+
+local function isCancelled(request, failure)
+  return request.disconnected and failure:check("CancelledError")
+end
+
+local function wait(request, d)
+  request._task = d
+  d:addCallback(function(body)
+    request._task = false
+    return settle(request, body)
+  end):addErrback(function(failure)
+    request._task = false
+    if not isCancelled(request, failure) then request:processingFailed(failure) end
+  end)
+end
+
+---Answer with what `target` renders.
+---@param target twistlua.web.Resource
+function Request:render(target)
+  local body = target:render(self)
+  if type(body) == "string" then
+    if self.disconnected then return end
+    if not self.startedWriting then return self:respond(body) end
+    return settle(self, body)
+  end
+  if body == Request.NOT_DONE_YET then return end
+  if core.deferred.isDeferred(body) then return wait(self, body) end
+  if body == nil and (self.startedWriting or self.finished or self.disconnected) then return end
+  error(("%s:render_%s returned %s; it must return a string, a Deferred or NOT_DONE_YET, or write to the request")
+    :format(target.__name, self.method, type(body)), 0)
+end
+
+function Request:process()
+  local target = self._resource
+  if not target then
+    local site = self.channel.factory
+    target = site.resource
+    if not target.isLeaf then target = site:getResourceFor(self) end
+  end
+  return self:render(target)
+end
+
+---The resource is found before the body is read, so that it may take that as it comes.
+function Request:bodyBegins(_)
+  local target = self.channel.factory:getResourceFor(self)
+  self._resource = target
+  if target.onBody then return target:onBody(self) end
+end
+
+-- ---- Sessions -----------------------------------------------------------------------------------
+
+---The session of this client, made if need be. Raises when the response has begun and there is none.
+---@return twistlua.web.Session
+function Request:getSession()
+  if self.session then
+    self.session:touch()
+    return self.session
+  end
+  local secure = self:isSecure()
+  local name = secure and "TWISTED_SECURE_SESSION" or "TWISTED_SESSION"
+  local uid = self:getCookie(name)
+  local session = uid and self.site:findSession(uid)
+  if not session then
+    if self.startedWriting then error("getSession: the response has begun, so no session can be made", 2) end
+    session = self.site:makeSession()
+    self:addCookie(name, session.uid, { path = "/", secure = secure, httpOnly = true, sameSite = "lax" })
+  end
+  self.session = session
+  session:touch()
+  return session
+end
+
+
+return { Request = Request }
