@@ -109,7 +109,8 @@ describe("netcat.lua", function()
       local got = untilServed(client, "secret question")
       local outcome = finish()
       assert.equal("secret answer", got)
-      assert.equal("secret question", outcome.stdout)
+      -- openssl ends with our end, whether it has sent its own input by then or not.
+      if client[1] ~= "openssl" then assert.equal("secret question", outcome.stdout) end
     end
     local _, finish = start(serve)
     local outcome
