@@ -57,6 +57,72 @@ static int socket_connect(lua_State *L)
     return 2;
 }
 
+static bool is_open(lua_State *L, const struct raw *raw)
+{
+    bool same;
+
+    if (!raw || !lua_getmetatable(L, -1)) return false;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &twl__context_of(L)->sockets);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same && raw->fd >= 0;
+}
+
+/* The sockets of the list at [list], behind those that are there already. */
+static int add_interests(lua_State *L, int list, bool write,
+                         twl_raw_interest *interests, int count)
+{
+    lua_Integer length;
+
+    luaL_checktype(L, list, LUA_TTABLE);
+    length = luaL_len(L, list);
+    luaL_argcheck(L, length <= TWL_RAW_WAIT_MAX - count, list,
+                  "too many sockets");
+    for (lua_Integer i = 1; i <= length; i++, count++) {
+        const struct raw *raw;
+
+        lua_geti(L, list, i);
+        raw = lua_touserdata(L, -1);
+        if (!is_open(L, raw))
+            luaL_error(L, "number %I is no socket that is open", i);
+        interests[count].fd = raw->fd;
+        interests[count].write = write;
+        lua_pop(L, 1);
+    }
+    return count;
+}
+
+/* [-0, +1] those of the list at [list] that are ready */
+static void push_ready(lua_State *L, int list,
+                       const twl_raw_interest *interests, int count)
+{
+    lua_Integer found = 0;
+
+    lua_newtable(L);
+    for (int i = 0; i < count; i++) {
+        if (!interests[i].ready) continue;
+        lua_geti(L, list, i + 1);
+        lua_seti(L, -2, ++found);
+    }
+}
+
+/* select(readers, writers, seconds or nil) -> those that can be read, those that can be written */
+static int socket_select(lua_State *L)
+{
+    twl_raw_interest interests[TWL_RAW_WAIT_MAX];
+    double timeout = luaL_optnumber(L, 3, -1);
+    int readers = add_interests(L, 1, false, interests, 0);
+    int all = add_interests(L, 2, true, interests, readers), rc;
+
+    luaL_argcheck(L, lua_isnoneornil(L, 3) || timeout >= 0, 3,
+                  "the time must be a number of seconds, 0 or more");
+    rc = twl_raw_wait(interests, all, timeout);
+    if (rc < 0) return twl__push_error(L, rc);
+    push_ready(L, 1, interests, readers);
+    push_ready(L, 2, interests + readers, all - readers);
+    return 2;
+}
+
 /* accept() -> socket, kind, host or path, port */
 static int socket_accept(lua_State *L)
 {
@@ -187,7 +253,11 @@ void twl__open_socket(lua_State *L, twl_context *context)
         {NULL, NULL},
     };
     static const luaL_Reg functions[] = {
-        {"listen", socket_listen}, {"connect", socket_connect}, {NULL, NULL}};
+        {"listen", socket_listen},
+        {"connect", socket_connect},
+        {"select", socket_select},
+        {NULL, NULL},
+    };
 
     twl__class_new(L, context, &context->sockets, "twistlua.socket", methods,
                    metamethods);

@@ -2,6 +2,9 @@
  * raw.c -- sockets for those who watch the descriptor themselves: the calls of socket.c with
  * public codes. */
 #include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <poll.h>
 #include <sys/uio.h>
 
 #include "socket.h"
@@ -71,4 +74,28 @@ int twl_raw_local(int fd, twl_address *out)
 int twl_raw_peer(int fd, twl_address *out)
 {
     return twl__socket_peer(fd, out);
+}
+
+static int milliseconds(double seconds)
+{
+    if (seconds < 0) return -1;
+    return seconds < INT_MAX / 1000 ? (int)ceil(seconds * 1000) : INT_MAX;
+}
+
+int twl_raw_wait(twl_raw_interest *interests, int count, double timeout)
+{
+    struct pollfd polled[TWL_RAW_WAIT_MAX];
+    int ready;
+
+    if (count < 0 || count > TWL_RAW_WAIT_MAX || isnan(timeout))
+        return TWL_EINVAL;
+    for (int i = 0; i < count; i++) {
+        polled[i].fd = interests[i].fd;
+        polled[i].events = interests[i].write ? POLLOUT : POLLIN;
+    }
+    ready = poll(polled, (nfds_t)count, milliseconds(timeout));
+    if (ready < 0 && errno != EINTR) return -errno;
+    for (int i = 0; i < count; i++)
+        interests[i].ready = ready > 0 && polled[i].revents != 0;
+    return ready < 0 ? 0 : ready;
 }

@@ -883,6 +883,20 @@ TWL_API int twl_raw_shutdown(int fd);
 TWL_API int twl_raw_local(int fd, twl_address *out);
 TWL_API int twl_raw_peer(int fd, twl_address *out);
 
+typedef struct twl_raw_interest {
+    int fd;
+    bool write; /* otherwise read */
+    bool ready; /* set by twl_raw_wait: also by an error or an end, which the next call tells */
+} twl_raw_interest;
+
+#define TWL_RAW_WAIT_MAX 1024
+
+/* Block, without a reactor, until one of them is ready or [timeout] seconds have passed; a negative
+ * one is for ever. A signal may end it early. Returns how many are ready, or TWL_EINVAL: more than
+ * TWL_RAW_WAIT_MAX, or no number of seconds. */
+TWL_API int twl_raw_wait(twl_raw_interest *interests, int count,
+                         double timeout);
+
 /* ---- Changes of files: inotify of Linux ---------------------------------------------------- */
 
 /* A descriptor, non-blocking and close-on-exec, in [*out], which becomes readable when there are

@@ -3,8 +3,9 @@
 -- blocking. Protocols do not need them.
 -- What fails returns nil, a message, the error's name and its number; the name "EAGAIN" means not now.
 
-local core    = require "twistlua.core"
-local network = require "twistlua.reactor.network"
+local core     = require "twistlua.core"
+local network  = require "twistlua.reactor.network"
+local resolver = require "twistlua.reactor.resolver"
 
 ---@class twistlua.Socket
 ---@field fileno fun(self): integer -1 once closed
@@ -52,21 +53,39 @@ end
 
 local socket = {}
 
----@param host string an IP literal; "" is all of IPv4
+-- The hosts file is read by the resolver of the reactor, which a program with sockets of its own may not have yet.
+local function literal(host)
+  if not resolver.isLiteral(host) then require "twistlua.reactor" end
+  return resolver.literal(host)
+end
+
+---@param host string an IP literal, or a name in the hosts file; "" is all of IPv4
 ---@param port integer 0 takes a free one
 ---@param backlog? integer default 50
 ---@return twistlua.Socket|nil listening non-blocking; or nil, message, name, errno
 function socket.listen(host, port, backlog)
-  return core.socket.listen(backlog or 50, "TCP", host, port)
+  return core.socket.listen(backlog or 50, "TCP", literal(host), port)
 end
 
----Connect, without waiting: when `pending` is true the socket becomes writable and `outcome()` tells.
----@param host string an IP literal
+---Connect, without waiting: when `pending` is true the socket becomes writable and `outcome()` tells; on a
+---socket that was set to block, so does the first `recv`.
+---@param host string an IP literal, or a name in the hosts file
 ---@param port integer
 ---@return twistlua.Socket|nil connection non-blocking; or nil, message, name, errno
 ---@return boolean|string pending
 function socket.connect(host, port)
-  return core.socket.connect("TCP", host, port)
+  return core.socket.connect("TCP", literal(host), port)
+end
+
+---Wait, and have the whole program wait, until some of the sockets can be read or written: `select` of the
+---system, for a loop of one's own. With no sockets it sleeps.
+---@param readers twistlua.Socket[]
+---@param writers twistlua.Socket[]
+---@param timeout? number seconds; nil is for ever; a signal may end it early
+---@return twistlua.Socket[]|nil readable those that have bytes, an end or an error; or nil, message, name, errno
+---@return twistlua.Socket[]|string writable
+function socket.select(readers, writers, timeout)
+  return core.socket.select(readers, writers, timeout)
 end
 
 return socket

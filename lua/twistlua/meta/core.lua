@@ -380,6 +380,12 @@ function core.socket.listen(backlog, kind, host, port) end
 ---@return userdata|nil, boolean|string pending
 function core.socket.connect(kind, host, port) end
 
+---@param readers userdata[]
+---@param writers userdata[]
+---@param timeout? number seconds; nil is for ever
+---@return userdata[]|nil readable, userdata[]|string writable, string? name, integer? errno
+function core.socket.select(readers, writers, timeout) end
+
 ---@class twistlua.core.socket
 local socket = {}
 

@@ -87,6 +87,50 @@ describe("a raw socket", function()
     assert.equal("EAGAIN", select(3, server:recv(1)))
   end)
 
+  it("finds names in the hosts file", function()
+    local _, port = listen "localhost"
+    assert.equal(port, keep(socket.connect("localhost", port)):getpeername().port)
+    assert.has_error(function() socket.connect("no.such.name", port) end)
+  end)
+
+  it("tells by its first recv that nobody is there, once it blocks", function()
+    local listening, port = listen()
+    listening:close()
+    local client, _, refused = socket.connect("127.0.0.1", port)
+    if client then
+      keep(client):setBlocking(true)
+      refused = select(3, client:recv(1))
+    end
+    assert.equal("ECONNREFUSED", refused)
+  end)
+
+  it("is selected when it can be read or written", function()
+    local client, server = pair()
+    assert.same({ {}, { client } }, { socket.select({ client, server }, { client }) })
+    server:send "x"
+    assert.same({ { client }, {} }, { socket.select({ server, client }, {}) })
+    client:recv(1)
+    assert.same({ {}, {} }, { socket.select({ server, client }, {}, 0) })
+    server:close()
+    assert.same({ { client }, { client } }, { socket.select({ client }, { client }, 10) })
+    assert.same({ {}, {} }, { socket.select({}, {}, 0.001) })
+  end)
+
+  it("is not selected when closed, among too many, or for no time", function()
+    local client = pair()
+    local crowd = {}
+    for i = 1, 1025 do crowd[i] = client end
+    assert.has_error(function() socket.select(crowd, {}, 0) end, "bad argument #1 to 'select' (too many sockets)")
+    assert.has_error(function() socket.select({}, crowd, 0) end)
+    for _, seconds in ipairs { -1, 0 / 0, "soon" } do
+      assert.has_error(function() socket.select({ client }, {}, seconds) end)
+    end
+    assert.has_error(function() socket.select({ client, io.stdout }, {}) end, "number 2 is no socket that is open")
+    assert.has_error(function() socket.select(client, {}) end)
+    client:close()
+    assert.has_error(function() socket.select({ client }, {}) end, "number 1 is no socket that is open")
+  end)
+
   it("gives an empty text at the peer's end, and still sends", function()
     local client, server = pair()
     client:send "last"
