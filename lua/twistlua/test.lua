@@ -25,7 +25,8 @@ local test = {
 
 ---Make a test that may await: see test/async.lua.
 ---@param body function
----@param given? { timeout?: number } seconds, default 10
+---@param given? { timeout?: number, keep?: boolean } timeout in seconds, default 10; keep, for `before_each`: what
+---  it leaves open is for the tests
 ---@return function
 function test.async(body, given)
   return require("twistlua.test.async").async(body, given)

@@ -127,4 +127,41 @@ describe("async", function()
     end)
     assert.matches("kept", text)
   end)
+
+  describe("with keep", function()
+    local function listen()
+      return reactor:listenTCP(0, protocol.Factory.forProtocol(protocol.Protocol), { interface = "127.0.0.1" })
+    end
+
+    it("leaves to the tests what the body opened, and complains of the rest", function()
+      local port
+      assert.is_nil(outcome(function() port = listen() end, { keep = true }))
+      assert.is_nil(outcome(function() assert.is_table(port:getHost()) end))
+      assert.matches("DelayedCall", outcome(function() reactor:callLater(100, print) end))
+      assert.is_nil(outcome(function() return port:stopListening() end))
+    end)
+
+    it("complains of what is still open when it runs again, and closes it", function()
+      local line, first, second
+      local function open()
+        first, second = second, nil
+        line = line or here() + 1
+        second = listen()
+      end
+      assert.is_nil(outcome(open, { keep = true }))
+      local text = outcome(open, { keep = true })
+      assert.matches("left open after it was kept for a test:\n  <Port.*async_spec.lua:" .. line, text)
+      assert.is_nil(first:getHost())
+      assert.is_nil(outcome(function() return second:stopListening() end))
+    end)
+
+    it("keeps nothing of a body that raises", function()
+      local port
+      assert.matches("boo", outcome(function()
+        port = listen()
+        error "boo"
+      end, { keep = true }))
+      assert.is_nil(port:getHost())
+    end)
+  end)
 end)

@@ -14,6 +14,7 @@ local task    = require "twistlua.task"
 local DEFAULT_TIMEOUT = 10   -- seconds
 local SETTLING_TURNS = 50    -- closing takes a few turns: of our side, the kernel, the other side
 
+local keptOpen = {}          -- what a body with `keep` left open for the tests: object → true
 local logged = {}            -- events with an error that nobody has flushed
 local watching = false
 
@@ -90,7 +91,7 @@ local function watch()
   log.publisher:beginLoggingAt(noteErrors)
 end
 
-local function open()
+local function everythingOpen()
   local left = {}
   for port in pairs(network.ports) do left[#left + 1] = { port, port.stopListening } end
   for connector in pairs(network.connecting) do left[#left + 1] = { connector, connector.stopConnecting } end
@@ -109,6 +110,14 @@ local function open()
   end
   for _, writer in ipairs(reactor:getWriters()) do
     left[#left + 1] = { writer, function() reactor:removeWriter(writer) end }
+  end
+  return left
+end
+
+local function open()
+  local left = {}
+  for _, one in ipairs(everythingOpen()) do
+    if not keptOpen[one[1]] then left[#left + 1] = one end
   end
   return left
 end
@@ -173,18 +182,32 @@ local function run(timeout, body, ...)
   return outcome[1]
 end
 
+-- What is still there of those that were kept, when others are to be.
+local function takeKept()
+  keptOpen = {}
+  return takeLeftovers()
+end
+
+local function keepOpen()
+  for _, one in ipairs(open()) do keptOpen[one[1]] = true end
+end
+
 ---Make a test that may await: for `it`, `before_each` and the like. It fails if it leaves a connection, port,
 ---timer, reader or writer behind, or an error was logged that it did not flush.
 ---@param body function run in a coroutine; may return a Deferred
----@param given? { timeout?: number } seconds, default 10
+---@param given? { timeout?: number, keep?: boolean } timeout in seconds, default 10; keep, for `before_each`: what the
+---  body leaves open is for the tests, and must be closed before it runs again
 ---@return function
 local function async(body, given)
-  local timeout = options.check("async", given, { timeout = "number" }).timeout or DEFAULT_TIMEOUT
+  given = options.check("async", given, { timeout = "number", keep = "boolean" })
+  local timeout = given.timeout or DEFAULT_TIMEOUT
   return function(...)
     watch()
     flushLoggedErrors()
-    local ok, result = pcall(run, timeout, body, ...)
     local problems = {}
+    if given.keep then complain(problems, "left open after it was kept for a test", takeKept()) end
+    local ok, result = pcall(run, timeout, body, ...)
+    if given.keep and ok and not core.failure.isFailure(result) then keepOpen() end
     complain(problems, "left open", takeLeftovers())
     complain(problems, "logged and not flushed", describeErrors(flushLoggedErrors()))
     if not ok then error(result, 0) end
