@@ -1,0 +1,28 @@
+-- cancel_10.lua [SECOND]: cancelled after 2 seconds, but the poem is still sent.
+-- SECOND is how long a second is, 1 by default.
+local defer   = require "twistlua.defer"
+local reactor = require "twistlua.reactor"
+
+local second = tonumber(arg[1] or 1)
+
+local function sendPoem(d)
+  print "Sending poem"
+  d:callback "Once upon a midnight dreary"
+end
+
+-- A poem, 5 seconds later.
+local function getPoem()
+  local d = defer.Deferred()
+  reactor:callLater(5 * second, sendPoem, d)
+  return d
+end
+
+local function gotPoem(poem) print("I got a poem: " .. poem) end
+local function poemError(failure) print("get_poem failed: " .. tostring(failure)) end
+
+reactor:callLater(10 * second, reactor.stop, reactor)
+
+local d = getPoem()
+d:addCallbacks(gotPoem, poemError)
+reactor:callLater(2 * second, d.cancel, d)
+reactor:run()

@@ -1,0 +1,16 @@
+-- cancel_7.lua: a canceller may give an error of its own.
+local defer = require "twistlua.defer"
+
+local function canceller(d)
+  print("I need to cancel this deferred: " .. tostring(d))
+  print "Firing the deferred with an error"
+  d:errback "error!"
+end
+
+local function callback(result) print("callback got: " .. result) end
+local function errback(failure) print("errback got: " .. tostring(failure)) end
+
+local d = defer.Deferred(canceller)   -- made by lower-level code
+d:addCallbacks(callback, errback)   -- added by higher-level code
+d:cancel()
+print "done"

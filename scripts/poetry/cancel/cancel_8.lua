@@ -1,0 +1,15 @@
+-- cancel_8.lua: the canceller of a Deferred that has fired is not called.
+local defer = require "twistlua.defer"
+
+local function canceller(d)
+  print("I need to cancel this deferred: " .. tostring(d))
+end
+
+local function callback(result) print("callback got: " .. result) end
+local function errback(failure) print("errback got: " .. tostring(failure)) end
+
+local d = defer.Deferred(canceller)   -- made by lower-level code
+d:addCallbacks(callback, errback)   -- added by higher-level code
+d:callback "result"
+d:cancel()
+print "done"
