@@ -2,8 +2,7 @@
 local reactor = require "twistlua.reactor"
 
 local function hello()
-  print "Hello from the reactor loop!"
-  print "Lately I feel like I'm stuck in a rut."
+  print "Hello from the reactor loop!\nLately I feel like I'm stuck in a rut."
 end
 
 reactor:callWhenRunning(hello)

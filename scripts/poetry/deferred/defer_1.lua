@@ -6,9 +6,7 @@ local function gotPoem(poem)
   print(poem)
 end
 
-local function poemFailed()
-  print "No poetry for you."
-end
+local function poemFailed() print "No poetry for you." end
 
 local d = defer.Deferred()
 d:addCallbacks(gotPoem, poemFailed)

@@ -2,11 +2,6 @@
 local defer = require "twistlua.defer"
 local Error = require("twistlua.error").Error
 
-local function gotPoem(poem)
-  print "Your poem is served:"
-  print(poem)
-end
-
 local function poemFailed(failure)
   print(getmetatable(failure).__name)
   print(failure)
@@ -14,5 +9,5 @@ local function poemFailed(failure)
 end
 
 local d = defer.Deferred()
-d:addCallbacks(gotPoem, poemFailed)
+d:addCallbacks(print, poemFailed)
 d:errback(Error "I have failed.")

@@ -58,7 +58,7 @@ describe("basic/", function()
     local outcome = programs.run("basic/exception")
     assert.equal(0, outcome.status)
     assert.equal("Starting the reactor.\nBut I get up again.\n", outcome.stdout)
-    assert.matches("^Unhandled error.*\nTraceback.*\n  scripts/poetry/basic/exception.lua:5: in .*: I fall down.\n$",
+    assert.matches("^Unhandled error.*\nTraceback.*\n  scripts/poetry/basic/exception.lua:4: in .*: I fall down.\n$",
       outcome.stderr)
   end)
 

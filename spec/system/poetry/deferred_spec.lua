@@ -192,3 +192,81 @@ describe("lists/", function()
     leaves("Traceback (failure with no frames): d2 failure", FAILED, "lists/list_6")
   end)
 end)
+
+describe("deferred/simulator", function()
+  local child = require "system.child"
+
+  local function draw(input, ...)
+    local outcome = child.run({ child.program, programs.path "deferred/simulator", ... }, { stdin = input })
+    assert.equal("", outcome.stderr)
+    assert.equal(0, outcome.status)
+    return outcome.stdout:match("Make your terminal wide%.\n\n(.*)$")
+  end
+
+  it("draws a chain, and how it fires both ways", function()
+    local file <close> = assert(io.open("spec/system/poetry/simulator.txt"))
+    assert.equal(file:read("a"), draw "r good f bad\nf googly p\npass ret fine\n\n")
+  end)
+
+  it("draws them one below the other", function()
+    assert.equal([[
+               Deferred
+               --------
+
+------------------  ------------------
+|                |  |                |
+|    passthru    |  |   return ok    |
+|                |  |                |
+------------------  ------------------
+
+         d.callback(initial)
+         -------------------
+
+     initial
+        |
+        |
+       \|/
+------------------
+|    initial     |
+|                |
+|    initial     |
+------------------
+        |
+        |
+       \|/
+     initial
+
+         d.errback(initial*)
+         -------------------
+
+                         initial*
+                            |
+                            |
+                           \|/
+                    ------------------
+                    |    initial*    |
+                    |                |
+                    |       ok       |
+                    ------------------
+                            |
+        |-------------------|
+       \|/
+        ok
+
+]], draw("p r ok\n\n", "--narrow"))
+  end)
+
+  it("says what is wrong with a pair, and goes on", function()
+    local said = draw("\nnonsense\nr\nr good\nr good f bad more\nr 1234567 p\nr good p\n\n")
+    assert.equal("You must enter at least one pair.\nERROR: bad command: nonsense\nERROR: missing argument\n"
+      .. "ERROR: missing command\nERROR: extra arguments\nERROR: result more than 6 chars long: 1234567",
+      said:match("^(.-)%s*Deferred"))
+  end)
+
+  it("ends with its input, and takes no arguments", function()
+    assert.equal("", draw "r good p\n")
+    local outcome = programs.run("deferred/simulator", "more")
+    assert.equal(2, outcome.status)
+    assert.matches("simulator.lua: error: No arguments supported.\n$", outcome.stderr)
+  end)
+end)

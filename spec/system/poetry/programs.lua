@@ -39,11 +39,35 @@ function programs.start(name, ...)
   return keep(child.start { child.program, programs.path(name), ... })
 end
 
----Start a peer in Python, Debian's, which has Twisted; it may end by itself.
+---Start a peer in Python; it may end by itself.
 function programs.python(code, ...)
-  local process = keep(child.start { "/usr/bin/python3", "-u", "-c", code, ... })
+  local process = keep(child.start { "python3", "-u", "-c", code, ... })
   process.mayEnd = true
   return process
+end
+
+local function twisted(command, ...)
+  return { "/usr/bin/python3", "spec/system/poetry/peer.py", command, ... }
+end
+
+---Run a command of Twisted's side to its end, with Debian's Python: see peer.py.
+---@return { status: integer, stdout: string, stderr: string }
+function programs.runTwisted(command, ...)
+  return child.run(twisted(command, ...))
+end
+
+---Start one.
+function programs.startTwisted(command, ...)
+  return keep(child.start(twisted(command, ...)))
+end
+
+---Start one that serves.
+---@return table process
+---@return string port
+function programs.serveTwisted(command, ...)
+  local process = programs.startTwisted(command, ...)
+  local line = process:line() or error("peer.py does not serve: " .. process:finish().stderr)
+  return process, line:match("^port (%d+)$")
 end
 
 ---Start a server, and wait until it serves.
