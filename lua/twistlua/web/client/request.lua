@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+-- web/client/request.lua -- one request: checked when it is made, so that nothing a program was given from
+-- elsewhere can become a second header, or a second request.
+
+local Object  = require("twistlua.class").Object
+local URI     = require "twistlua.web.client.uri"
+local body    = require "twistlua.web.client.body"
+local errors  = require "twistlua.web.client.errors"
+local http1   = require("twistlua.core").http1
+
+local isToken, isValue = http1.isToken, http1.isValue
+
+-- RFC 9110 9.2.2: what may be sent twice.
+local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, DELETE = true }
+-- Methods whose requests say that they have no body.
+local WITH_BODY = { POST = true, PUT = true, PATCH = true }
+
+-- What the body decides, and how long the connection lasts, is not for headers to say.
+local OURS = { ["content-length"] = true, ["transfer-encoding"] = true, ["keep-alive"] = true, te = true,
+               trailer = true }
+
+---@class twistlua.web.Request: twistlua.Object
+---@field method string
+---@field absoluteURI string
+---@field uri twistlua.web.URI
+---@field headers table|nil as given
+---@field bodyProducer string|table|nil
+---@operator call(...): twistlua.web.Request
+local Request = Object:extend("Request")
+
+local function invalid(class, ...)
+  error(class((...):format(select(2, ...))), 0)
+end
+
+local function parse(text)
+  if type(text) ~= "string" then
+    error("request: the URI must be a string, got " .. type(text), 0)
+  end
+  local uri, message, scheme = URI.parse(text)
+  if not uri then
+    if scheme then invalid(errors.SchemeNotSupported, "'%s'", scheme) end
+    invalid(errors.InvalidURI, "%s", message)
+  end
+  if uri.userinfo then
+    invalid(errors.InvalidURI, "'%s' has credentials in it: send them in a header", uri.netloc)
+  end
+  return uri
+end
+
+---Raises an error object for what cannot be sent.
+---@param method string
+---@param uri string
+---@param headers? twistlua.Headers|table<string, string|string[]>
+---@param bodyProducer? string|table
+function Request:init(method, uri, headers, bodyProducer)
+  if not isToken(method) then invalid(errors.InvalidRequest, "'%s' is no method", tostring(method)) end
+  self.method = method
+  self.absoluteURI = uri
+  self.uri = parse(uri)
+  self.headers = headers
+  self.bodyProducer = bodyProducer
+  self.length = body.lengthOf(bodyProducer)   -- nil: there is none; false: unknown
+  self.retriable = bodyProducer == nil and IDEMPOTENT[method] or false
+  self.persistent = true
+end
+
+local function addField(lines, name, value)
+  if type(value) == "number" then value = tostring(value) end
+  if not isToken(name) then invalid(errors.InvalidRequest, "'%s' is no header's name", tostring(name)) end
+  if not isValue(value) then
+    invalid(errors.InvalidRequest, "the header %s has a value with a control character, or that is no string", name)
+  end
+  lines[#lines + 1] = name .. ": " .. value .. "\r\n"
+end
+
+-- Take note of what headers say that the rest depends on.
+local function noteField(self, name, value, seen)
+  local lower = name:lower()
+  if OURS[lower] then invalid(errors.InvalidRequest, "%s is for the client to send", name) end
+  if lower == "host" then
+    if seen.host or not http1.isHost(value) then invalid(errors.InvalidRequest, "'%s' is no Host", value) end
+    seen.host = true
+  elseif lower == "connection" then
+    seen.connection = true
+    if http1.hasWord(value, "close") then self.persistent = false end
+  end
+end
+
+local function addValues(self, lines, seen, name, values)
+  if type(values) ~= "table" then
+    addField(lines, name, values)
+    return noteField(self, name, values, seen)
+  end
+  for _, value in ipairs(values) do
+    addField(lines, name, value)
+    noteField(self, name, value, seen)
+  end
+end
+
+local function addHeaders(self, lines, seen)
+  local headers = self.headers
+  if not headers then return end
+  if headers.getAllRawHeaders then
+    for name, values in headers:getAllRawHeaders() do addValues(self, lines, seen, name, values) end
+  else
+    for name, values in pairs(headers) do addValues(self, lines, seen, name, values) end
+  end
+end
+
+local function framing(self)
+  local length = self.length
+  if length == false then return "Transfer-Encoding: chunked\r\n" end
+  if length then return ("Content-Length: %d\r\n"):format(length) end
+  return WITH_BODY[self.method] and "Content-Length: 0\r\n" or ""
+end
+
+---Make the head, once; raises an error object for what cannot be sent.
+---@param persistent boolean the connection is to go on
+---@param absolute? boolean for a proxy: the target is the whole URI
+---@param extra? string more lines, as they are
+function Request:compose(persistent, absolute, extra)
+  local uri, seen, lines = self.uri, {}, { "", "" }
+  addHeaders(self, lines, seen)
+  local target = absolute and ("%s://%s%s"):format(uri.scheme, uri.netloc, uri.originForm) or uri.originForm
+  lines[1] = self.method .. " " .. target .. " HTTP/1.1\r\n"
+  if not seen.host then lines[2] = "Host: " .. uri.netloc .. "\r\n" end
+  if not persistent then self.persistent = false end
+  if not self.persistent and not seen.connection then lines[#lines + 1] = "Connection: close\r\n" end
+  lines[#lines + 1] = extra
+  lines[#lines + 1] = framing(self)
+  lines[#lines + 1] = "\r\n"
+  self.head = table.concat(lines)
+end
+
+return Request
