@@ -20,7 +20,8 @@ describe("URI", function()
 
   it("refuses what is none, or could be two things", function()
     for _, text in ipairs { "", "example.org", "/path", "http://", "http:///x", "http://a b/", "http://h:x/",
-                            "http://h:0/", "http://h:65536/", "http://h/a b", "http://h/\r\nX: y", "http://h\r\n/", "http://h/\0",
+                            "http://h:0/", "http://h:65536/",
+                            "http://h/a b", "http://h/\r\nX: y", "http://h\r\n/", "http://h/\0",
                             "http://[::1/", "http://h/\195\164" } do
       local uri, message = URI.parse(text)
       assert.is_nil(uri, text)
@@ -33,7 +34,7 @@ describe("URI", function()
     local base = URI.parse "http://a/b/c/d;p?q"
     for reference, target in pairs {
       ["g"] = "http://a/b/c/g", ["./g"] = "http://a/b/c/g", ["g/"] = "http://a/b/c/g/", ["/g"] = "http://a/g",
-      ["//g"] = "http://g", ["?y"] = "http://a/b/c/d;p?y", ["g?y"] = "http://a/b/c/g?y", 
+      ["//g"] = "http://g", ["?y"] = "http://a/b/c/d;p?y", ["g?y"] = "http://a/b/c/g?y",
       ["#s"] = "http://a/b/c/d;p?q#s",
       ["g#s"] = "http://a/b/c/g#s", [";x"] = "http://a/b/c/;x", [""] = "http://a/b/c/d;p?q", ["."] = "http://a/b/c/",
       ["./"] = "http://a/b/c/", [".."] = "http://a/b/", ["../"] = "http://a/b/", ["../g"] = "http://a/b/g",
