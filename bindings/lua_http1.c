@@ -192,6 +192,68 @@ int twl__http_error(lua_State *L, int code)
     return 4;
 }
 
+/* ---- Paths ------------------------------------------------------------------------------- */
+
+static int hex_value(char byte)
+{
+    if (byte >= '0' && byte <= '9') return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* Push the bytes with %XX decoded; a % that two digits do not follow stays. [-0, +1] */
+static void push_decoded(lua_State *L, const char *bytes, size_t length)
+{
+    luaL_Buffer out;
+    size_t made = 0;
+    char *at;
+
+    if (!memchr(bytes, '%', length)) {
+        lua_pushlstring(L, bytes, length);
+        return;
+    }
+    at = luaL_buffinitsize(L, &out, length);
+    for (size_t i = 0; i < length; i++) {
+        int high =
+            bytes[i] == '%' && i + 2 < length ? hex_value(bytes[i + 1]) : -1;
+        int low = high >= 0 ? hex_value(bytes[i + 2]) : -1;
+        at[made++] = low >= 0 ? (char)(high << 4 | low) : bytes[i];
+        if (low >= 0) i += 2;
+    }
+    luaL_pushresultsize(&out, made);
+}
+
+/* segments(path) -> list of its decoded segments; what follows a ? is no path any more */
+static int http1_segments(lua_State *L)
+{
+    size_t length;
+    const char *at = luaL_checklstring(L, 1, &length), *end;
+    lua_Integer count = 0;
+
+    end = memchr(at, '?', length);
+    if (!end) end = at + length;
+    if (at < end && *at == '/') at++;
+    lua_createtable(L, 4, 0);
+    for (;;) {
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const char *stop = slash ? slash : end;
+        push_decoded(L, at, (size_t)(stop - at));
+        lua_rawseti(L, -2, ++count);
+        if (!slash) return 1;
+        at = slash + 1;
+    }
+}
+
+/* decode(text) -> text with %XX decoded */
+static int http1_decode(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+
+    push_decoded(L, text, length);
+    return 1;
+}
+
 /* ---- What may stand in a message --------------------------------------------------------- */
 
 static int ask(lua_State *L, bool (*good)(const char *bytes, size_t length))
@@ -255,6 +317,7 @@ void twl__open_http1(lua_State *L, twl_context *context)
         {"response", http1_response}, {"isToken", http1_is_token},
         {"isValue", http1_is_value},  {"isTarget", http1_is_target},
         {"isHost", http1_is_host},    {"hasWord", http1_has_word},
+        {"segments", http1_segments}, {"decode", http1_decode},
         {"reason", http1_reason},     {NULL, NULL},
     };
 

@@ -8,7 +8,7 @@
 
 #include "http.h"
 
-enum { NAME_MAX_LENGTH = 256 };
+enum { NAME_MAX_LENGTH = 256, USUAL_FIELDS = 4 };
 
 /* ---- Stores of fields -------------------------------------------------------------------- */
 
@@ -82,11 +82,15 @@ static void put(lua_State *L, bool known)
     lua_rawset(L, 1);
 }
 
-/* setField(store, name, value) */
+/* setField(store, name, value) -> store, which is made where it was false */
 static int http1_set_field(lua_State *L)
 {
     bool known;
 
+    if (!lua_toboolean(L, 1)) {
+        lua_createtable(L, USUAL_FIELDS, USUAL_FIELDS);
+        lua_replace(L, 1);
+    }
     luaL_checktype(L, 1, LUA_TTABLE);
     push_key(L, 2);
     lua_pushvalue(L, -1);
@@ -94,7 +98,8 @@ static int http1_set_field(lua_State *L)
     lua_pop(L, 1);
     push_clean(L, 3);
     put(L, known);
-    return 0;
+    lua_pushvalue(L, 1);
+    return 1;
 }
 
 /* addField(store, name, value): one more value of that name */

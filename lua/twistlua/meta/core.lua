@@ -934,9 +934,10 @@ function core.http1.isHost(value) end
 -- the value, or a list of values.
 
 ---Set the one value. Control bytes in it become spaces; raises for a name that is no token.
----@param store table
+---@param store table|false false: a new one
 ---@param name string
 ---@param value string|number
+---@return table store
 function core.http1.setField(store, name, value) end
 
 ---Likewise, behind the values that are there.
@@ -955,6 +956,14 @@ function core.http1.canonical(name) end
 ---@param body string|nil
 ---@return string
 function core.http1.message(start, lines, store, length, connection, body) end
+
+---@param path string what follows a ? in it does not count
+---@return string[] segments decoded; without the empty one before a slash at the beginning
+function core.http1.segments(path) end
+
+---@param text string
+---@return string text with each %XX decoded
+function core.http1.decode(text) end
 
 ---@param list string comma-separated
 ---@param word string in lower case

@@ -30,14 +30,17 @@ function BadRequest:init(message)
   Error.init(self, 400, message)
 end
 
----A resource has no method for a request: 405, or 501 where the method is none that everybody knows.
+---A resource has no method for a request: 405 for GET, HEAD and POST, 501 for others.
 ---@class twistlua.web.UnsupportedMethod: twistlua.web.Error
 ---@field allowed string[]
 local UnsupportedMethod = Error:extend("UnsupportedMethod")
 
+local USUAL = { GET = true, HEAD = true, POST = true }
+
 ---@param allowed string[]
-function UnsupportedMethod:init(allowed)
-  Error.init(self, 405)
+---@param method? string that was asked for
+function UnsupportedMethod:init(allowed, method)
+  Error.init(self, (not method or USUAL[method]) and 405 or 501)
   self.allowed = allowed
 end
 

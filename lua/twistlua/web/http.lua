@@ -2,19 +2,20 @@
 -- web/http.lua -- HTTP servers below resources: channels, requests, their factory.
 
 local channel = require "twistlua.web.http.channel"
-local date    = require "twistlua.web.http.date"
+local date    = require "twistlua.web.date"
 local factory = require "twistlua.web.http.factory"
 local request = require "twistlua.web.http.request"
 
 factory.HTTPFactory.protocol = channel.HTTPChannel
 factory.HTTPFactory.requestFactory = request.Request
+factory.HTTPFactory.makeRequest = request.Request.make
 
 return {
   HTTPChannel      = channel.HTTPChannel,
   HTTPFactory      = factory.HTTPFactory,
   Request          = request.Request,
-  datetimeToString = date.datetimeToString,
-  stringToDatetime = date.stringToDatetime,
+  datetimeToString = date.format,
+  stringToDatetime = date.parse,
   ---What setETag and setLastModified return where the client has the body already.
   CACHED           = "cached",
 

@@ -96,7 +96,7 @@ end
 function Resource:render(request)
   local method = request.method
   local render = self[RENDER[method]] or method == "HEAD" and self.render_GET
-  if not render then error(errors.UnsupportedMethod(allowed(self)), 0) end
+  if not render then error(errors.UnsupportedMethod(allowed(self), method), 0) end
   return render(self, request)
 end
 

@@ -2,7 +2,15 @@
 -- web/http/access_log.lua -- a line for each request in the combined format of Apache, in a file.
 
 local Object = require("twistlua.class").Object
-local date   = require "twistlua.web.http.date"
+
+local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
+
+---@param seconds? integer since 1970; default is now
+---@return string "[21/Nov/2026:16:45:00 +0000]"
+local function timestamp(seconds)
+  local t = os.date("!*t", seconds)
+  return ("[%02d/%s/%04d:%02d:%02d:%02d +0000]"):format(t.day, MONTHS[t.month], t.year, t.hour, t.min, t.sec)
+end
 
 -- What a client sends must not end the quotes or the line.
 local function escape(text)
@@ -13,7 +21,7 @@ end
 ---@return string line without its end
 local function combinedFormat(request)
   return ('%s - - %s "%s %s %s" %d %s "%s" "%s"'):format(
-    request:getClientIP() or "-", date.datetimeToLogString(), escape(request.method), escape(request.uri),
+    request:getClientIP() or "-", timestamp(), escape(request.method), escape(request.uri),
     request.clientproto, request.code, request.sentLength > 0 and request.sentLength or "-",
     escape(request:getHeader("referer") or "-"), escape(request:getHeader("user-agent") or "-"))
 end

@@ -11,35 +11,32 @@ local Protocol = require("twistlua.protocol").Protocol
 local log      = require "twistlua.log"
 
 local http1, attempt = core.http1, core.deferred.attempt
-local parseRequest, message = http1.request, http1.message
+local parseRequest = http1.request
 
 ---The server's side of a connection (Twisted: http.HTTPChannel).
 ---@class twistlua.web.HTTPChannel: twistlua.Protocol
 ---@field factory twistlua.web.HTTPFactory
 local HTTPChannel = Protocol:extend("HTTPChannel")
 
-HTTPChannel._request  = false   -- that is received or answered now
-HTTPChannel._input    = false
-HTTPChannel._at       = 1
-HTTPChannel._head     = false   -- one that is not complete yet
-HTTPChannel._body     = false
-HTTPChannel._sink     = false   -- what takes the body
-HTTPChannel._unread   = false   -- there is more to come that is not read: of a body, or behind an error
-HTTPChannel._turn     = 0
-HTTPChannel._serving  = false   -- `serve` is on the stack
-HTTPChannel._paused   = false   -- the transport is, for too much input
-HTTPChannel._closing  = false   -- nothing more is read
-HTTPChannel._heir     = false   -- the protocol that has taken over
-HTTPChannel._pending  = 0       -- bytes that waited to be sent when the time was last up
+-- All fields are there from the beginning: reading one that only the class has costs more.
+function HTTPChannel:init()
+  self._request   = false   -- that is received or answered now
+  self._keepAlive = true    -- the connection goes on after that
+  self._minor     = 1       -- of its version
+  self._input     = false
+  self._at        = 1
+  self._head      = false   -- one that is not complete yet
+  self._body      = false
+  self._unread    = false   -- there is more to come that is not read: of a body, or behind an error
+  self._turn      = 0
+  self._serving   = false   -- `serve` is on the stack
+  self._paused    = false   -- the transport is, for too much input
+  self._closing   = false   -- nothing more is read
+  self._heir      = false   -- the protocol that has taken over
+end
 
-local NO_BODY = { [204] = true, [304] = true }
-
--- "HTTP/1.1 200 OK", by status.
-local STATUS_LINES = setmetatable({}, { __index = function(lines, code)
-  local line = ("HTTP/1.1 %d %s"):format(code, http1.reason(code) or "")
-  lines[code] = line
-  return line
-end })
+HTTPChannel._sink    = false   -- what takes the body
+HTTPChannel._pending = 0       -- bytes that waited to be sent when the time was last up
 
 function HTTPChannel:connectionMade()
   self.factory:channelOpened(self)
@@ -75,7 +72,7 @@ end
 -- Parse the head of a request that begins in the input; the request and its body, or nil.
 local function readHead(channel)
   local input, at, partial, factory = channel._input, channel._at, channel._head, channel.factory
-  local head, next, method, target, _, keepAlive, body =
+  local head, next, method, target, minor, keepAlive, body =
     parseRequest(input, at, factory.limits, partial or nil)
   if not head then
     refuse(channel, target, next)
@@ -95,8 +92,8 @@ local function readHead(channel)
   else
     channel._at = next
   end
-  local request = factory.requestFactory(channel, head, method, target, keepAlive)
-  channel._request = request
+  local request = factory.makeRequest(factory.requestFactory, channel, head, method, target)
+  channel._request, channel._keepAlive, channel._minor = request, keepAlive, minor
   return request, body
 end
 
@@ -166,7 +163,7 @@ end
 local function leave(channel, task)
   channel._turn = channel._turn + 1
   local request = channel._request
-  if request then request._task = task end
+  if request then request:_keep("_task", task) end
   task:addErrback(function(failure)
     if request and request.disconnected and failure:check("CancelledError") then return nil end
     failed(request, failure)
@@ -233,124 +230,7 @@ function HTTPChannel:resumeBody()
   self.transport:resumeProducing()
 end
 
--- ---- Writing ------------------------------------------------------------------------------------
-
--- The lines that every response has: a string made once a second, unless the handler has set one of them.
-local function commonLines(channel, store, hasBody)
-  local factory = channel.factory
-  if not store then return factory:commonLines(hasBody) end
-  if store.date or store.server then return factory:linesWithout(store, hasBody and not store["content-type"]) end
-  return factory:commonLines(hasBody and not store["content-type"])
-end
-
-local function startLine(request)
-  if not request.codeMessage then return STATUS_LINES[request.code] end
-  return ("HTTP/1.1 %d %s"):format(request.code, request.codeMessage)
-end
-
--- What to say of the connection, after which the response decides: a handler may have set Connection.
-local function connection(channel, request, store)
-  local said = store and store.connection
-  if said then
-    if type(said) == "table" then said = table.concat(said, ",") end
-    if http1.hasWord(said, "close") then request.keepAlive = false end
-    return nil
-  end
-  if not request.keepAlive or channel._unread then
-    request.keepAlive = false
-    return "close"
-  end
-  return request._head.minor == 0 and "keep-alive" or nil
-end
-
-local function hasNoBody(request)
-  return NO_BODY[request.code] or request.code < 200
-end
-
--- Take away what would contradict the framing that we choose.
-local function dropField(store, name)
-  if store and store[name] then require("twistlua.web.http_headers").Headers.over(store):removeHeader(name) end
-end
-
----The whole response.
----@param request twistlua.web.HTTPRequest
----@param body string
-function HTTPChannel:respond(request, body)
-  local store = request._store
-  local length, sent = #body, body
-  if store then
-    if store["transfer-encoding"] then dropField(store, "transfer-encoding") end
-    if store["content-length"] and request.method ~= "HEAD" then dropField(store, "content-length") end
-    if store["content-length"] then length = nil end
-  end
-  if hasNoBody(request) then
-    dropField(store, "content-length")
-    length, sent = nil, nil
-  elseif request.method == "HEAD" then
-    sent = nil
-  end
-  local lines = commonLines(self, store, length ~= 0 and length ~= nil)
-  local said = connection(self, request, store)
-  if not sent or #sent < 8192 then
-    self.transport:write(message(startLine(request), lines, store, length, said, sent))
-  else
-    self.transport:write(message(startLine(request), lines, store, length, said))
-    self.transport:write(sent)
-  end
-  request.sentLength = sent and #sent or 0
-  self:requestDone(request)
-end
-
----The head of a response whose body is yet to be written.
----@param request twistlua.web.HTTPRequest
-function HTTPChannel:beginResponse(request)
-  local store, length = request._store, nil
-  dropField(store, "transfer-encoding")
-  request.bodyless = hasNoBody(request) or request.method == "HEAD"
-  if hasNoBody(request) then
-    dropField(store, "content-length")
-  elseif store and store["content-length"] then
-    local declared = store["content-length"]
-    request.declared = math.tointeger(tonumber(type(declared) == "table" and declared[#declared] or declared))
-  elseif request.method ~= "HEAD" then
-    if request._head.minor > 0 then
-      request.chunked, length = true, true
-    else
-      request.keepAlive = false
-    end
-  end
-  local lines = commonLines(self, store, not hasNoBody(request))
-  local said = connection(self, request, store)
-  self.transport:write(message(startLine(request), lines, store, length, said))
-end
-
----@param request twistlua.web.HTTPRequest
----@param data string not empty
-function HTTPChannel:writeBody(request, data)
-  if request.bodyless then return end
-  request.sentLength = request.sentLength + #data
-  local transport = self.transport
-  if not request.chunked then
-    transport:write(data)
-  elseif #data < 8192 then
-    transport:write(http1.chunk(data))
-  else
-    transport:writeSequence { http1.chunkHead(#data), data, "\r\n" }
-  end
-end
-
----@param request twistlua.web.HTTPRequest
-function HTTPChannel:endResponse(request)
-  request:unregisterProducer()
-  if request.chunked then self.transport:write(http1.LAST_CHUNK) end
-  local declared = not request.bodyless and request.declared
-  if declared and declared ~= request.sentLength then
-    log.err(("%s %s: %d bytes were written, but Content-Length is %d")
-      :format(request.method, request.uri, request.sentLength, declared))
-    request.keepAlive = false
-  end
-  self:requestDone(request)
-end
+-- ---- Answering ---------------------------------------------------------------------------------
 
 ---The response is written: the next request may come.
 ---@param request twistlua.web.HTTPRequest
@@ -360,7 +240,7 @@ function HTTPChannel:requestDone(request)
   self._request = false
   if factory.log then factory.log(request) end
   self._deadline = factory.now + factory.timeout
-  if not request.keepAlive or self._unread then
+  if not self._keepAlive or self._unread then
     self:close()
   else
     if self._paused then
@@ -369,7 +249,7 @@ function HTTPChannel:requestDone(request)
     end
     self:_goOn()
   end
-  if request._finishers or request._buffer then request:_over() end
+  if request._more then request:_over() end
 end
 
 ---Answer what is no request, or one that cannot be taken, and end the connection.
@@ -377,12 +257,7 @@ end
 ---@param detail string
 function HTTPChannel:refuse(status, detail)
   local request = self._request
-  local errorPage = require "twistlua.web.http.error_page"
-  if not request or not request.startedWriting then
-    local page = errorPage.statusPage(status, detail)
-    local store = { "content-type", ["content-type"] = "text/html; charset=utf-8" }
-    self.transport:write(message(STATUS_LINES[status], self.factory:commonLines(false), store, #page, "close", page))
-  end
+  if not request or not request.startedWriting then self:sendRefusal(status, detail) end
   self._request = false
   self._unread = true
   self:close()
@@ -475,12 +350,9 @@ end
 ---@param protocol twistlua.Protocol
 ---@return twistlua.Transport transport, string data
 function HTTPChannel:takeOver(request, protocol)
-  if request.code == 101 or request.method == "CONNECT" and request.code // 100 == 2 then
-    local lines = commonLines(self, request._store, false)
-    self.transport:write(message(startLine(request), lines, request._store))
-  end
+  if request.code == 101 or request.method == "CONNECT" and request.code // 100 == 2 then self:sendSwitch(request) end
   local data = self._input and self._input:sub(self._at) or ""
-  request.finished, request.startedWriting = true, true
+  request.finished = true
   self._request, self._input, self._heir = false, false, protocol
   self._deadline = math.huge
   if self.factory.log then self.factory.log(request) end
@@ -490,5 +362,7 @@ function HTTPChannel:takeOver(request, protocol)
   end
   return self.transport, data
 end
+
+for name, method in pairs(require "twistlua.web.http.response") do HTTPChannel[name] = method end
 
 return { HTTPChannel = HTTPChannel }

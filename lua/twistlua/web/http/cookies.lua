@@ -2,7 +2,7 @@
 -- web/http/cookies.lua -- cookies as requests bring them and responses set them.
 
 local http1   = require("twistlua.core").http1
-local date    = require "twistlua.web.http.date"
+local date    = require "twistlua.web.date"
 local options = require "twistlua.options"
 
 local cookies = {}
@@ -44,7 +44,7 @@ function cookies.add(request, name, value, given)
     if what ~= nil then parts[#parts + 1] = label .. sanitise(what) end
   end
   local expires = given.expires
-  if type(expires) == "number" then expires = date.datetimeToString(expires) end
+  if type(expires) == "number" then expires = date.format(expires) end
   add("Expires=", expires)
   add("Domain=", given.domain)
   add("Path=", given.path)

@@ -6,14 +6,15 @@
 
 local core    = require "twistlua.core"
 local Factory = require("twistlua.protocol").Factory
-local date    = require "twistlua.web.http.date"
+local date    = require "twistlua.web.date"
 local options = require "twistlua.options"
 
 local TICK = 1
 
 ---Serves HTTP with the requests of a class (Twisted: http.HTTPFactory).
 ---@class twistlua.web.HTTPFactory: twistlua.Factory
----@field requestFactory fun(channel, head, method, uri, keepAlive): twistlua.web.HTTPRequest class of its requests
+---@field requestFactory table class of its requests
+---@field makeRequest fun(class, channel, head, method, uri, keepAlive): twistlua.web.HTTPRequest
 ---@field timeout number seconds that a connection may be idle
 ---@field headTimeout number seconds for the head of a request
 ---@field bodyTimeout number seconds for the body of a request, to which a second is added for each `bodyRate` bytes
@@ -24,7 +25,7 @@ local TICK = 1
 ---@field pipelineLimit integer bytes of further requests that are read before one is answered
 ---@field formFields integer most names and values in `args`
 ---@field serverName string for Server; "" for none
----@field log (fun(request))|nil called for each request that is over
+---@field log (fun(request))|false called for each request that is over
 ---@field displayTracebacks boolean
 ---@field now number
 local HTTPFactory = Factory:extend("HTTPFactory")
@@ -66,6 +67,10 @@ function HTTPFactory:init(given)
     line = given.lineLimit, head = given.headLimit, fields = given.fieldLimit, trailers = given.trailerLimit,
     body = self.bodyLimit,
   }
+  -- What each request asks for stands in the object: reading what only the class has costs more.
+  for _, name in ipairs { "timeout", "headTimeout", "requestFactory", "makeRequest", "log" } do
+    self[name] = self[name] or false
+  end
   self.logPath = given.logPath
   self._clock = given.reactor
   self._channels = {}
@@ -91,7 +96,7 @@ end
 function HTTPFactory:stopFactory()
   if not self._accessLog then return end
   self._accessLog:close()
-  self._accessLog, self.log = nil, nil
+  self._accessLog, self.log = nil, false
 end
 
 -- ---- Time ---------------------------------------------------------------------------------------
@@ -147,7 +152,7 @@ function HTTPFactory:commonLines(withType)
   if second ~= self._second then
     self._second = second
     local server = self.serverName ~= "" and "Server: " .. self.serverName .. "\r\n" or ""
-    self._lines = server .. "Date: " .. date.datetimeToString(second) .. "\r\n"
+    self._lines = server .. "Date: " .. date.format(second) .. "\r\n"
     self._linesWithType = self._lines .. TYPE
   end
   return withType and self._linesWithType or self._lines
@@ -160,7 +165,7 @@ end
 function HTTPFactory:linesWithout(store, withType)
   local lines = ""
   if not store.server and self.serverName ~= "" then lines = "Server: " .. self.serverName .. "\r\n" end
-  if not store.date then lines = lines .. "Date: " .. date.datetimeToString() .. "\r\n" end
+  if not store.date then lines = lines .. "Date: " .. date.format(os.time()) .. "\r\n" end
   return withType and lines .. TYPE or lines
 end
 

@@ -5,7 +5,7 @@
 
 local core      = require "twistlua.core"
 local class     = require "twistlua.class"
-local date      = require "twistlua.web.http.date"
+local date      = require "twistlua.web.date"
 local errors    = require "twistlua.error"
 local log       = require "twistlua.log"
 local webErrors = require "twistlua.web.error"
@@ -25,20 +25,11 @@ local Object, isA = class.Object, class.isA
 ---@field responseHeaders twistlua.Headers
 ---@field receivedCookies table<string, string>
 ---@field code integer status of the response
----@field codeMessage string|nil its reason phrase, where that is not the standard one
+---@field codeMessage string|false its reason phrase, where that is not the standard one
 ---@field finished boolean
----@field startedWriting boolean the head of the response has been sent
+---@field startedWriting boolean the head of the response has been sent, and its body will follow
 ---@field sentLength integer bytes of the body of the response so far
 local Request = Object:extend("Request")
-
-Request.codeMessage    = nil
-Request.startedWriting = false
-Request.sentLength     = 0
-Request.chunked        = false
-Request.disconnected   = false
-Request._finishers     = false
-Request._buffer        = false
-Request._task          = false
 
 -- Fields that are computed when they are first read.
 local LATER = {}
@@ -66,21 +57,43 @@ end
 
 Request.__index = indexOf(Request)
 
----The channel makes it when the head is complete.
+-- What most requests do without stands in the class, and counts only where `_more` is set: to look for it in each
+-- request, or to make room for it, would cost as much as the rest.
+Request.codeMessage    = false
+Request.startedWriting = false
+Request.disconnected   = false
+Request.sentLength     = 0
+Request.chunked        = false
+Request._resource      = false   -- of a site, where it was looked for before the body
+Request._finishers     = false   -- what notifyFinish has returned
+Request._buffer        = false   -- of the body
+Request._task          = false   -- what is cancelled when the connection is lost
+
+---@param ofClass table Request, or what extends it
 ---@param channel table
 ---@param head table as core.http1.head
 ---@param method string
 ---@param uri string
----@param keepAlive boolean whether the connection may go on
-function Request:init(channel, head, method, uri, keepAlive)
-  self.channel    = channel
-  self.method     = method
-  self.uri        = uri
-  self.code       = 200
-  self.finished   = false
-  self.keepAlive  = keepAlive
-  self._head      = head
-  self._store     = false
+---@return twistlua.web.HTTPRequest
+function Request.make(ofClass, channel, head, method, uri)
+  return setmetatable({
+    channel  = channel,
+    method   = method,
+    uri      = uri,
+    code     = 200,
+    finished = false,
+    _head    = head,
+    _store   = false,   -- of the response's fields
+    _more    = false,
+  }, ofClass)
+end
+
+---Keep a field that most requests do without.
+---@param name string
+---@param value any
+function Request:_keep(name, value)
+  self._more = true
+  self[name] = value
 end
 
 -- ---- What was asked ---------------------------------------------------------------------------
@@ -160,7 +173,9 @@ end
 ---@param data string
 ---@param memory integer bytes that are not in a file
 function Request:bufferBody(data, memory)
-  self._buffer = self._buffer or require("twistlua.web.http.content").ContentBuffer(memory)
+  if not self._buffer then
+    self:_keep("_buffer", require("twistlua.web.http.content").ContentBuffer(memory))
+  end
   self._buffer:write(data)
 end
 
@@ -182,19 +197,14 @@ function Request:setResponseCode(code, message)
   end
   if message and not http1.isValue(message) then error("setResponseCode: invalid reason phrase", 2) end
   self.code = code
-  self.codeMessage = message
+  if message or self._more then self:_keep("codeMessage", message or false) end
 end
 
 ---Control bytes in the value become spaces; a name that is no token is an error.
 ---@param name string
 ---@param value string|number
 function Request:setHeader(name, value)
-  local store = self._store
-  if not store then
-    store = {}
-    self._store = store
-  end
-  http1.setField(store, name, value)
+  self._store = http1.setField(self._store, name, value)
 end
 
 ---Answer that the resource is elsewhere: 302, unless another 3xx was set.
@@ -245,13 +255,18 @@ function Request:setLastModified(seconds)
   seconds = math.ceil(seconds)
   if not self._lastModified or seconds > self._lastModified then
     self._lastModified = seconds
-    self:setHeader("last-modified", date.datetimeToString(seconds))
+    self:setHeader("last-modified", date.format(seconds))
   end
   local since = isSafe(self) and not self:getHeader("if-none-match") and self:getHeader("if-modified-since")
-  since = since and date.stringToDatetime(since)
-  if not since or since < self._lastModified then return nil end
-  self:setResponseCode(304)
-  return "cached"
+  since = since and date.parse(since)
+  if not since then return nil end
+  if since >= self._lastModified then
+    self._notModified = self._notModified or self.code
+    self:setResponseCode(304)
+    return "cached"
+  elseif self._notModified then   -- an earlier call took it for unchanged
+    self:setResponseCode(self._notModified)
+  end
 end
 
 -- ---- The response: its body -----------------------------------------------------------------------
@@ -263,7 +278,7 @@ function Request:write(data)
   if self.finished then error("write: the response is finished already", 2) end
   if self.disconnected then return end
   if not self.startedWriting then
-    self.startedWriting = true
+    self:_keep("startedWriting", true)
     self.channel:beginResponse(self)
   end
   if data ~= "" then self.channel:writeBody(self, data) end
@@ -286,7 +301,6 @@ end
 function Request:respond(body)
   if self.finished then error("respond: the response is finished already", 2) end
   if self.disconnected then return end
-  self.startedWriting = true
   self.finished = true
   self.channel:respond(self, body)
 end
@@ -295,7 +309,7 @@ end
 ---@return twistlua.Deferred
 function Request:notifyFinish()
   local d = core.deferred.new()
-  self._finishers = self._finishers or {}
+  if not self._finishers then self:_keep("_finishers", {}) end
   table.insert(self._finishers, d)
   return d
 end
@@ -318,7 +332,7 @@ end
 ---The connection is gone before the response was finished: the handler is cancelled, notifyFinish fails.
 ---@param reason twistlua.Failure
 function Request:connectionLost(reason)
-  self.disconnected = true
+  self:_keep("disconnected", true)
   local finishers, task = self._finishers, self._task
   self._finishers, self._task = false, false
   if finishers then

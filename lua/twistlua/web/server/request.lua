@@ -15,22 +15,13 @@ local Request = http.Request:extend("Request")
 ---What a handler returns that finishes the response later.
 Request.NOT_DONE_YET = 1
 
-Request._resource = false
-Request.session   = nil
-
-local function decode(segment)
-  if not segment:find("%", 1, true) then return segment end
-  return (segment:gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
-end
-
 function http.LATER.site(request) return request.channel.factory end
 
 function http.LATER.prepath() return {} end
 
 function http.LATER.postpath(request)
-  local segments = {}
-  for segment in (request.path:sub(2) .. "/"):gmatch("([^/]*)/") do segments[#segments + 1] = decode(segment) end
-  return segments
+  local uri = request.uri
+  return core.http1.segments(uri:byte() == 47 and uri or request.path)
 end
 
 -- ---- Answering ----------------------------------------------------------------------------------
@@ -53,7 +44,7 @@ local function isCancelled(request, failure)
 end
 
 local function wait(request, d)
-  request._task = d
+  request:_keep("_task", d)
   d:addCallback(function(body)
     request._task = false
     return settle(request, body)
@@ -63,36 +54,40 @@ local function wait(request, d)
   end)
 end
 
+-- Answer with what `target` renders.
+local function render(request, target)
+  local body = target:render(request)
+  if type(body) == "string" then
+    if request._more or request.finished then return settle(request, body) end
+    request.finished = true
+    return request.channel:respond(request, body)
+  elseif body == Request.NOT_DONE_YET then
+    return
+  elseif core.deferred.isDeferred(body) then
+    return wait(request, body)
+  elseif body ~= nil or not (request.startedWriting or request.finished or request.disconnected) then
+    error(("%s:render_%s returned %s; it must return a string, a Deferred or NOT_DONE_YET, or write to the request")
+      :format(target.__name, request.method, type(body)), 0)
+  end
+end
+
 ---Answer with what `target` renders.
 ---@param target twistlua.web.Resource
 function Request:render(target)
-  local body = target:render(self)
-  if type(body) == "string" then
-    if self.disconnected then return end
-    if not self.startedWriting then return self:respond(body) end
-    return settle(self, body)
-  end
-  if body == Request.NOT_DONE_YET then return end
-  if core.deferred.isDeferred(body) then return wait(self, body) end
-  if body == nil and (self.startedWriting or self.finished or self.disconnected) then return end
-  error(("%s:render_%s returned %s; it must return a string, a Deferred or NOT_DONE_YET, or write to the request")
-    :format(target.__name, self.method, type(body)), 0)
+  return render(self, target)
 end
 
 function Request:process()
-  local target = self._resource
-  if not target then
-    local site = self.channel.factory
-    target = site.resource
-    if not target.isLeaf then target = site:getResourceFor(self) end
-  end
-  return self:render(target)
+  local site = self.channel.factory
+  local target = self._more and self._resource or site.resource
+  if not (self._more and self._resource or target.isLeaf) then target = site:getResourceFor(self) end
+  return render(self, target)
 end
 
 ---The resource is found before the body is read, so that it may take that as it comes.
 function Request:bodyBegins(_)
   local target = self.channel.factory:getResourceFor(self)
-  self._resource = target
+  self:_keep("_resource", target)
   if target.onBody then return target:onBody(self) end
 end
 
