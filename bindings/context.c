@@ -162,6 +162,7 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_process(L, context);
     twl__open_openfile(L, context);
     twl__open_digest(L, context);
+    twl__open_websocket(L, context);
     lua_setfield(L, -2, "twistlua.core");
     lua_pop(L, 1);
     twl__open_modules(L, context);

@@ -25,6 +25,12 @@ struct twl__class {
     char live;
 };
 
+/* Random bytes that no mask of a WebSocket frame was made of yet. */
+struct twl__masks {
+    uint8_t bytes[256];
+    size_t left;
+};
+
 typedef struct twl_context {
     lua_State *L;         /* callbacks run on it: what entered run(), or main */
     twl_reactor *reactor; /* NULL until it is first needed */
@@ -37,6 +43,8 @@ typedef struct twl_context {
     struct twl__class pools, works, asks, coders;
     struct twl__class http_limits, http_heads, http_bodies;
     struct twl__class openfiles;
+    struct twl__class websockets;
+    struct twl__masks masks;
     int works_pending; /* with a pool, and wanted */
     bool closed;       /* the universe is going: no Lua is called any more */
     /* In the universe of a worker's thread: where it calls back to. */
@@ -170,6 +178,7 @@ void twl__open_pipe(lua_State *L, twl_context *context);
 void twl__open_process(lua_State *L, twl_context *context);
 void twl__open_openfile(lua_State *L, twl_context *context);
 void twl__open_digest(lua_State *L, twl_context *context);
+void twl__open_websocket(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

@@ -1430,10 +1430,12 @@ enum twl_ws_error {
     TWL_EWS_SEQUENCE = -20306, /* a part of no message, or one inside another */
     TWL_EWS_SIZE = -20307,     /* message over reader.limit */
     TWL_EWS_CLOSE = -20308,    /* close frame with a bad code, or half of one */
-    TWL_EWS_UTF8 = -20309      /* text that is not UTF-8 */
+    TWL_EWS_UTF8 = -20309,     /* text that is not UTF-8 */
+    TWL_EWS_FRAMES = -20310,   /* message in too many frames: for who counts them */
+    TWL_EWS_DEFLATE = -20311   /* compressed message that is not DEFLATE */
 };
 
-/* The code of the close frame that answers the error [code]: 1002, 1007 or 1009. */
+/* The code of the close frame that answers the error [code]: 1002, 1007, 1008 or 1009. */
 TWL_API int twl_ws_status(int code);
 
 enum twl_ws_opcode {
@@ -1486,6 +1488,19 @@ TWL_API bool twl_ws_is_close_code(int code);
 /* Read the payload of a close frame: [*code] is 1005 when there is none. The reason is what
  * follows the first two bytes. TWL_EWS_CLOSE or TWL_EWS_UTF8. */
 TWL_API int twl_ws_parse_close(const char *payload, size_t length, int *code);
+
+/* The lengths, with a NUL, of what clients and servers prove themselves with. */
+#define TWL_WS_KEY 25
+#define TWL_WS_ACCEPT 29
+
+/* Make a Sec-WebSocket-Key. False: there is no randomness. */
+TWL_API bool twl_ws_key(char out[TWL_WS_KEY]);
+
+/* Whether [key] is one: the base64 of 16 bytes. */
+TWL_API bool twl_ws_is_key(const char *key, size_t length);
+
+/* Make the Sec-WebSocket-Accept for [key]. False: it has not a key's length, or there is no SHA-1. */
+TWL_API bool twl_ws_accept(const char *key, char out[TWL_WS_ACCEPT]);
 
 /* UTF-8 that comes in pieces: begin with zeros. */
 typedef struct twl_utf8 {

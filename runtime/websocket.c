@@ -27,6 +27,9 @@ static const struct entry {
     {TWL_EWS_SIZE, 1009, "EWS_SIZE", "Message is too long"},
     {TWL_EWS_CLOSE, 1002, "EWS_CLOSE", "Malformed close frame"},
     {TWL_EWS_UTF8, 1007, "EWS_UTF8", "Text is not UTF-8"},
+    {TWL_EWS_FRAMES, 1008, "EWS_FRAMES", "Message has too many frames"},
+    {TWL_EWS_DEFLATE, 1007, "EWS_DEFLATE",
+     "Compressed message cannot be inflated"},
 };
 
 static const struct entry *find(int code)

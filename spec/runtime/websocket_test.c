@@ -309,15 +309,39 @@ static void an_error_shows_at_its_byte(void)
     CHECK(!twl_utf8_feed(&text, "", 0));
 }
 
+/* RFC 6455 1.3 has this one */
+static void a_key_is_proved_to_be_read(void)
+{
+    char key[TWL_WS_KEY], other[TWL_WS_KEY], accept[TWL_WS_ACCEPT];
+
+    CHECK(twl_ws_accept("dGhlIHNhbXBsZSBub25jZQ==", accept));
+    CHECK(strcmp(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == 0);
+    CHECK(!twl_ws_accept("short==", accept));
+    CHECK(twl_ws_key(key) && twl_ws_key(other));
+    CHECK(strcmp(key, other) != 0);
+    CHECK(twl_ws_is_key(key, strlen(key)));
+}
+
+static void keys_are_the_base64_of_sixteen_bytes(void)
+{
+    CHECK(twl_ws_is_key("dGhlIHNhbXBsZSBub25jZQ==", 24));
+    CHECK(!twl_ws_is_key("dGhlIHNhbXBsZSBub25jZQ=", 23));
+    CHECK(!twl_ws_is_key("dGhlIHNhbXBsZSBub25jZR==", 24)); /* bits left over */
+    CHECK(!twl_ws_is_key("dGhlIHNhbXBsZSBub25jZZZZ", 24));
+    CHECK(!twl_ws_is_key("dGhlIHNhbXBs-SBub25jZQ==", 24));
+}
+
 static void errors_have_name_sentence_and_status(void)
 {
-    for (int code = TWL_EWS_RESERVED; code >= TWL_EWS_UTF8; code--) {
+    for (int code = TWL_EWS_RESERVED; code >= TWL_EWS_DEFLATE; code--) {
         CHECK(strncmp(twl_error_name(code), "EWS_", 4) == 0);
         CHECK(strcmp(twl_error_message(code), "Unknown error") != 0);
     }
     CHECK_INT(1002, twl_ws_status(TWL_EWS_MASK));
     CHECK_INT(1007, twl_ws_status(TWL_EWS_UTF8));
     CHECK_INT(1009, twl_ws_status(TWL_EWS_SIZE));
+    CHECK_INT(1008, twl_ws_status(TWL_EWS_FRAMES));
+    CHECK_INT(1007, twl_ws_status(TWL_EWS_DEFLATE));
     CHECK_INT(1002, twl_ws_status(TWL_EEOF));
 }
 
@@ -335,6 +359,8 @@ int main(void)
     RUN(every_character_is_known);
     RUN(malformed_text_is_refused_wherever_it_is_cut);
     RUN(an_error_shows_at_its_byte);
+    RUN(a_key_is_proved_to_be_read);
+    RUN(keys_are_the_base64_of_sixteen_bytes);
     RUN(errors_have_name_sentence_and_status);
     return check_end();
 }

@@ -974,6 +974,59 @@ function core.http1.hasWord(list, word) end
 ---@return string|nil phrase the standard one
 function core.http1.reason(status) end
 
+-- ---- WebSocket (RFC 6455) -------------------------------------------------------------------------
+
+---@class twistlua.core.websocket
+core.websocket = {}
+
+---The frames of one connection, both ways. A message may be of any number of frames; what is returned is whole.
+---@class twistlua.core.websocket.codec
+local codec = {}
+
+---@param server boolean which side it is
+---@param message_max integer bytes of a message
+---@param frames_max integer frames of a message
+---@return twistlua.core.websocket.codec
+function core.websocket.codec(server, message_max, frames_max) end
+
+---Take bytes of the connection, up to the end of a message or control frame: its opcode (1 text, 2 binary, 8 close,
+---9 ping, 10 pong), its payload, whether there are bytes behind it, for which call again without any, and the status
+---of a close frame. Nothing when more bytes are needed. False, the sentence, its name and the code of the close frame
+---to answer with when the other side broke the rules: the codec is then of no use for what is received.
+---@param bytes? string
+---@return integer|false|nil opcode, string|nil payload, boolean|string|nil more, integer|nil status
+function codec:feed(bytes) end
+
+---A message or control frame as it is sent: one string, or two that follow each other. Raises where the payload must
+---not be sent: text that is not UTF-8, a control frame of more than 125 bytes.
+---@param opcode integer
+---@param payload string
+---@return string bytes, string? more
+function codec:frame(opcode, payload) end
+
+---Compress from now on (RFC 7692). Once only.
+---@param outBits integer 8 to 15: logarithm of the window
+---@param outTakeover boolean keep the context from one message to the next
+---@param inBits integer
+---@param inTakeover boolean
+---@param level integer 1 to 9
+---@param threshold integer shorter messages are sent as they are
+function codec:compress(outBits, outTakeover, inBits, inTakeover, level, threshold) end
+
+---Free what it holds, at once and not only at its collection.
+function codec:close() end
+
+---@return string key a new Sec-WebSocket-Key
+function core.websocket.key() end
+
+---@param key string
+---@return string|nil accept the Sec-WebSocket-Accept; nil where that is no key
+function core.websocket.accept(key) end
+
+---@param code any
+---@return boolean a close frame may carry it
+function core.websocket.isCloseCode(code) end
+
 -- ---- Files, as work for a pool; each call takes it and the Deferred to fire -----------------------
 
 core.file = {}
