@@ -22,6 +22,7 @@ local function sendPoetry(client, poem, numBytes, delay)
 end
 
 local options, words = tutorial.options(USAGE, { port = 0, iface = "localhost", delay = 0.7, num_bytes = 10 })
+if options.num_bytes == 0 then tutorial.stop(USAGE, "Nobody gets poetry by 0 bytes.") end
 local path, poem = tutorial.poem(USAGE, words)
 
 local listening = assert(socket.listen(options.iface, options.port, 5))

@@ -22,7 +22,7 @@ local function convert(usage, name, value, default)
   if type(default) == "string" then return value end
   local number = tonumber(value)
   if math.type(default) == "integer" then number = math.tointeger(number) end
-  return number or stop(usage, ("option %s: invalid number: '%s'"):format(name, value))
+  return number and number >= 0 and number or stop(usage, ("option %s: invalid number: '%s'"):format(name, value))
 end
 
 ---The options, such as `--port 10000`, over their defaults (false is an option without a value); and the other words.

@@ -17,23 +17,13 @@ local function printsUntilStopped(lines, name)
   return table.concat(printed, "\n")
 end
 
--- Until the reactor, once it runs, catches SIGTERM.
-local function awaitHandler(process)
-  local socket = require "twistlua.socket"
-  local function caught()
-    local status <close> = assert(io.open(("/proc/%d/status"):format(process.pid)))
-    return tonumber(status:read("a"):match("SigCgt:%s*(%x+)"), 16)
-  end
-  while caught() & (1 << 14) == 0 do socket.select({}, {}, 0.01) end
-end
-
 describe("basic/", function()
   after_each(programs.stopAll)
 
   it("simple and simple_poll run until they are stopped", function()
     for _, name in ipairs { "basic/simple", "basic/simple_poll" } do
       local process = programs.start(name)
-      awaitHandler(process)
+      programs.awaitReactor(process)
       assert.same({ status = 0, stdout = "", stderr = "" }, programs.stop(process))
     end
   end)

@@ -181,9 +181,13 @@ describe("client_3", function()
   end)
 
   it("waits for ever where a server is down", function()
-    local process = programs.start("client_3", fast "science", programs.closedPort())
-    programs.run("client_3_1", fast "science", programs.closedPort())   -- the mended one has ended
-    assert.same({ status = 0, stdout = SCIENCE .. "\n", stderr = "" }, programs.stop(process))
+    local server, closed = fast "science", programs.closedPort()
+    local process = programs.start("client_3", server, closed)
+    programs.awaitReactor(process)
+    assert.equal(0, programs.run("client_3_1", server, closed).status)   -- the mended one has ended
+    local outcome = programs.stop(process)
+    assert.equal(0, outcome.status)
+    assert.equal("", outcome.stderr)
   end)
 end)
 
@@ -198,6 +202,13 @@ for _, name in ipairs { "client_3_1", "client_4", "client_timeout" } do
     it("tells of a server that is down, and ends", function()
       local outcome = programs.run(name, programs.closedPort(), fast "science")
       assert.same({ status = 0, stdout = SCIENCE .. "\n", stderr = "Poem failed: " .. REFUSED }, outcome)
+    end)
+
+    it("tells that nobody serves on port 0, and ends", function()
+      local outcome = programs.run(name, "0")
+      assert.equal(0, outcome.status)
+      assert.equal("", outcome.stdout)
+      assert.matches("^Poem failed: %[Failure instance: .*Connect.*Error'>: ", outcome.stderr)
     end)
   end)
 end
@@ -217,7 +228,7 @@ describe("client_timeout", function()
 
   it("gives up a poem that takes too long, and hangs up", function()
     local server, port = programs.serve("slow_poetry", "--delay", "0.05", programs.POEMS .. "ecstasy.txt")
-    local outcome = programs.run("client_timeout", "-t", "0.2", port, fast "science")
+    local outcome = programs.run("client_timeout", "-t", "2", port, fast "science")
     assert.equal(0, outcome.status)
     assert.equal(SCIENCE .. "\n", outcome.stdout)
     assert.equal("Poem failed: [Failure instance: Traceback (failure with no frames): <class 'TimeoutError'>: "

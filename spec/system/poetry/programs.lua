@@ -99,6 +99,16 @@ function programs.stopAll()
   for i = #running, 1, -1 do programs.stop(running[i]) end
 end
 
+---Wait until the reactor of a process runs: then it catches SIGTERM.
+function programs.awaitReactor(process)
+  local socket = require "twistlua.socket"
+  local function caught()
+    local status <close> = assert(io.open(("/proc/%d/status"):format(process.pid)))
+    return tonumber(status:read("a"):match("SigCgt:%s*(%x+)"), 16)
+  end
+  while caught() & (1 << 14) == 0 do socket.select({}, {}, 0.01) end
+end
+
 ---The content of a poem.
 function programs.poem(name)
   local file <close> = assert(io.open(programs.POEMS .. name .. ".txt", "rb"))

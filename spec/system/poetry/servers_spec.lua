@@ -195,6 +195,8 @@ describe("each server", function()
       ["Provide exactly one poetry file."] = {}, ["No such file: none.txt"] = { "none.txt" },
       ["option --delay: invalid number: 'x'"] = { "--delay", "x", PATH },
       ["option --num-bytes: invalid number: '1.5'"] = { "--num-bytes=1.5", PATH },
+      ["option --delay: invalid number: '-1'"] = { "--delay=-1", PATH },
+      ["Nobody gets poetry by 0 bytes."] = { "--num-bytes", "0", PATH },
     },
     fast_poetry = {
       ["Provide exactly one poetry file."] = { PATH, PATH }, ["No such file: none.txt"] = { "none.txt" },
