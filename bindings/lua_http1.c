@@ -153,10 +153,12 @@ static int parse(lua_State *L, int method, int limits)
 /* The parts of a request that a server always looks at, to spare it the calls. */
 static int push_request_parts(lua_State *L, int results)
 {
-    struct twl__head *head = lua_touserdata(L, -2);
-    const twl_http1_head *parsed = &head->parsed;
+    const struct twl__head *head;
+    const twl_http1_head *parsed;
 
     if (results != 2 || lua_isnil(L, -1)) return results;
+    head = lua_touserdata(L, -2);
+    parsed = &head->parsed;
     lua_pushlstring(L, head->buffer + parsed->method.at, parsed->method.length);
     lua_pushlstring(L, head->buffer + parsed->target.at, parsed->target.length);
     lua_pushinteger(L, parsed->minor);

@@ -191,14 +191,18 @@ static void on_closed(twl_stream *stream, int reason)
                           .method = "stopProducing",
                           .reason = reason};
     twl_context *context = event.transport->context;
+    lua_State *L = context->L;
 
     if (event.transport->has_producer) {
         event.transport->has_producer = false;
         twl__call(context, call_producer, &event,
                   "Unhandled error in a producer");
     }
+    /* It is not anchored any more when it is told so. */
+    twl__push_object(L, &context->transports, event.transport->slot);
     twl__call(context, call_lost, &event, "Unhandled error in connectionLost");
     event.transport->gone = true;
+    lua_pop(L, 1);
 }
 
 static const twl_stream_events EVENTS = {on_read, on_end, on_shutdown, on_drain,
