@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- child.lua -- programs as children of the specs: what a process can do only once is looked at from outside.
--- A child that hangs is ended after LIMIT seconds, which fails the spec by its exit status or its output.
+-- A child that hangs is ended after LIMIT seconds, or the limit that it is given, which fails the spec by its exit
+-- status or its output.
 
 local LIMIT = 20   -- seconds
 
@@ -58,7 +59,7 @@ local function command(list, given)
     if value then set[#set + 1] = name .. "=" .. value else unset[#unset + 1] = "--unset=" .. name end
   end
   return ("exec timeout --kill-after=5 %d env --default-signal=INT,TERM %s %s %s")
-    :format(LIMIT, words(unset), words(set), words(list))
+    :format(given.limit or LIMIT, words(unset), words(set), words(list))
 end
 
 ---Run a command to its end.
@@ -96,7 +97,7 @@ Process.__index = Process
 
 ---Start a command, and let it run.
 ---@param list string[]
----@param given? { env?: table<string, string|false> }
+---@param given? { env?: table<string, string|false>, limit?: integer } limit in seconds
 function child.start(list, given)
   local stderr = os.tmpname()
   local shell = { "sh", "-c", [[echo $$; exec "$0" "$@"]], table.unpack(list) }

@@ -4,6 +4,8 @@ local child = require "system.child"
 
 local programs = { POEMS = "scripts/poetry/poems/" }
 
+local SERVING = 120   -- seconds: a server stays while several peers, of which some take long to start, come and go
+
 local running = {}
 
 function programs.path(name)
@@ -36,7 +38,7 @@ end
 
 ---Start a program; `stop` ends it.
 function programs.start(name, ...)
-  return keep(child.start { child.program, programs.path(name), ... })
+  return keep(child.start({ child.program, programs.path(name), ... }, { limit = SERVING }))
 end
 
 ---Start a peer in Python; it may end by itself.
@@ -53,12 +55,12 @@ end
 ---Run a command of Twisted's side to its end, with Debian's Python: see peer.py.
 ---@return { status: integer, stdout: string, stderr: string }
 function programs.runTwisted(command, ...)
-  return child.run(twisted(command, ...))
+  return child.run(twisted(command, ...), { limit = SERVING })
 end
 
 ---Start one.
 function programs.startTwisted(command, ...)
-  return keep(child.start(twisted(command, ...)))
+  return keep(child.start(twisted(command, ...), { limit = SERVING }))
 end
 
 ---Start one that serves.
