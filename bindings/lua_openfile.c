@@ -296,8 +296,8 @@ int twl__transport_write_file(lua_State *L)
     use(L, file, 2);
     rc = twl_stream_write_file(twl__transport_stream(transport), file->fd,
                                offset, length, release_sent, file);
-    if (rc < 0) return twl__push_error(L, rc);
-    lua_pushboolean(L, true);
+    if (rc < 0 && rc != TWL_ENOTSUP) return twl__push_error(L, rc);
+    lua_pushboolean(L, rc == 0);
     return 1;
 }
 

@@ -48,13 +48,13 @@ function Transport:write(data) end
 ---@param pieces string[]
 function Transport:writeSequence(pieces) end
 
----Queue a part of a file, which the kernel sends from its cache, without copying. It does not count as waiting
----bytes, except for producers. A file that is made shorter, or rewritten, before it has left ends the connection with ConnectionLost
+---Queue a part of a file, which the kernel sends from its cache, without copying. It does not count towards the limit
+---of output. A file that is made shorter, or rewritten, before it has left ends the connection with ConnectionLost
 ---(code "ECHANGED"). Closing the file takes effect when it is sent.
 ---@param file twistlua.OpenFile a regular one
 ---@param offset integer
 ---@param length integer bytes; all must be there
----@return true|nil queued nil: not over TLS ("ENOTSUP"), or the file has less to give ("EINVAL")
+---@return boolean|nil queued false over TLS: read it and write it; nil where the file has less to give ("EINVAL")
 ---@return string|nil message
 ---@return string|nil name
 ---@return integer|nil errno
