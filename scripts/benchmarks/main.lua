@@ -18,6 +18,7 @@ groups (all of them without one):
   spawn       child processes; rows: small large
   deferred    chains of callbacks
   http1       heads of messages parsed; rows: browser curl nginx
+  http_client requests to nginx; rows: one many
 
 options:
   --quick            a few seconds a row: does it run, not how fast
@@ -28,7 +29,7 @@ options:
 $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
-local GROUPS = { "echo", "udp", "tls", "timers", "startup", "spawn", "deferred", "http1" }
+local GROUPS = { "echo", "udp", "tls", "timers", "startup", "spawn", "deferred", "http1", "http_client" }
 
 local function fail(message)
   io.stderr:write("bench: ", message, "\n", USAGE)

@@ -65,11 +65,52 @@ function Host:forgetIfUnused()
   if self.count == 0 and self.queued == 0 then self.pool._hosts[self.key] = nil end
 end
 
+-- One timer a connection, for the head that it waits for and for its idleness. It is set anew when it rings, or if
+-- it would ring too late: requests that come quickly one after the other cost no timers.
+local function arm(host, connection, now, deadline)
+  connection.rings = deadline
+  connection.timer = host.pool._reactor:callLater(deadline - now, function()
+    connection.timer = nil
+    local limit = connection.deadline
+    if not limit then return end
+    local seconds = host.pool._reactor:seconds()
+    if limit > seconds then return arm(host, connection, seconds, limit) end
+    local exchange = connection.waitingFor
+    if exchange then return exchange:_timeOut() end
+    host:expire(connection)
+  end)
+end
+
+---Have `connection` end in so many seconds, unless something else is said meanwhile; nil: whenever.
+function Host:watch(connection, seconds, exchange)
+  connection.waitingFor = exchange
+  if not seconds then
+    connection.deadline = nil
+    return
+  end
+  local now = self.pool._reactor:seconds()
+  local deadline = now + seconds
+  connection.deadline = deadline
+  if connection.timer then
+    if connection.rings <= deadline then return end
+    connection.timer:cancel()
+  end
+  arm(self, connection, now, deadline)
+end
+
+function Host:expire(connection)
+  for i, idle in ipairs(self.idle) do
+    if idle == connection then
+      table.remove(self.idle, i)
+      return self:close(connection)
+    end
+  end
+end
+
 ---Give `exchange` a connection: an idle one unless it wants a fresh one, or a new one, or have it wait.
 function Host:serve(exchange)
   local idle = not exchange.fresh and table.remove(self.idle)
   if idle then
-    idle.deadline = nil
     exchange:_connected(idle)
   elseif self.count < self.pool.maxConnectionsPerHost then
     self:connect(exchange)
@@ -152,35 +193,32 @@ function Exchange:init(host, request)
   self.connecting = nil     -- while one is made for it
   self.place = nil          -- while it waits in its host's queue
   self.fresh = false        -- it is to have a new connection
-  self.timer = nil          -- until the head is there
   self.result = defer.Deferred(function() self:_cancel() end)
 end
 
 function Exchange:_connected(connection)
-  local host = self._host
   local seconds = self.request.headTimeout
   self.connection = connection
   self.reused = connection.used > 0
-  if seconds and seconds > 0 then
-    self.timer = host.pool._reactor:callLater(seconds, function() self:_timeOut(seconds) end)
-  end
+  self._host:watch(connection, seconds > 0 and seconds or nil, self)
+  if not self.request.bodyProducer then return connection:begin(self) end
   local ok, failure = guard.call(connection.begin, connection, self)
   if ok then return end
   connection:cancel()
   self:_failed(failure)
 end
 
-function Exchange:_timeOut(seconds)
-  self.timer = nil
+function Exchange:_timeOut()
   self.connection:cancel()
-  self:_failed(require("twistlua.failure").Failure(
-    base.TimeoutError(("%s: no response within %g s"):format(self.request.uri.netloc, seconds))))
+  self:_failed(require("twistlua.failure").Failure(base.TimeoutError(
+    ("%s: no response within %g s"):format(self.request.uri.netloc, self.request.headTimeout))))
 end
 
 function Exchange:_settle()
-  local timer = self.timer
-  self.timer, self.connection = nil, nil
-  if timer then timer:cancel() end
+  local connection = self.connection
+  if not connection then return end
+  self.connection = nil
+  if connection.waitingFor == self then self._host:watch(connection, nil) end
 end
 
 function Exchange:_responded(response)
@@ -294,26 +332,10 @@ function HTTPConnectionPool:_serve(host, exchange)
   known:serve(exchange)
 end
 
--- One timer a connection, set anew only when it rings: requests that come quickly one after the other cost none.
-local function watch(pool, host, connection, seconds)
-  connection.timer = pool._reactor:callLater(seconds, function()
-    connection.timer = nil
-    local deadline = connection.deadline
-    if not deadline then return end
-    local left = deadline - pool._reactor:seconds()
-    if left > 0 then return watch(pool, host, connection, left) end
-    for i, idle in ipairs(host.idle) do
-      if idle == connection then table.remove(host.idle, i) break end
-    end
-    host:close(connection)
-  end)
-end
-
 function HTTPConnectionPool:_keep(host, connection)
   local idle = host.idle
   idle[#idle + 1] = connection
-  connection.deadline = self._reactor:seconds() + self.cachedConnectionTimeout
-  if not connection.timer then watch(self, host, connection, self.cachedConnectionTimeout) end
+  host:watch(connection, self.cachedConnectionTimeout)
   if #idle > self.maxPersistentPerHost then host:close(table.remove(idle, 1)) end
 end
 

@@ -32,7 +32,12 @@ local function invalid(class, ...)
   error(class((...):format(select(2, ...))), 0)
 end
 
+-- Programs ask for the same things again and again. What nobody uses goes with the garbage.
+local parsed = setmetatable({}, { __mode = "v" })
+
 local function parse(text)
+  local known = text and parsed[text]
+  if known then return known end
   if type(text) ~= "string" then
     error("request: the URI must be a string, got " .. type(text), 0)
   end
@@ -44,6 +49,7 @@ local function parse(text)
   if uri.userinfo then
     invalid(errors.InvalidURI, "'%s' has credentials in it: send them in a header", uri.netloc)
   end
+  parsed[text] = uri
   return uri
 end
 
@@ -119,10 +125,14 @@ end
 ---@param absolute? boolean for a proxy: the target is the whole URI
 ---@param extra? string more lines, as they are
 function Request:compose(persistent, absolute, extra)
-  local uri, seen, lines = self.uri, {}, { "", "" }
-  addHeaders(self, lines, seen)
+  local uri = self.uri
   local target = absolute and ("%s://%s%s"):format(uri.scheme, uri.netloc, uri.originForm) or uri.originForm
-  lines[1] = self.method .. " " .. target .. " HTTP/1.1\r\n"
+  if persistent and not self.headers and not extra then
+    self.head = self.method .. " " .. target .. " HTTP/1.1\r\nHost: " .. uri.netloc .. "\r\n" .. framing(self) .. "\r\n"
+    return
+  end
+  local seen, lines = {}, { self.method .. " " .. target .. " HTTP/1.1\r\n", "" }
+  addHeaders(self, lines, seen)
   if not seen.host then lines[2] = "Host: " .. uri.netloc .. "\r\n" end
   if not persistent then self.persistent = false end
   if not self.persistent and not seen.connection then lines[#lines + 1] = "Connection: close\r\n" end

@@ -58,7 +58,12 @@ end
 
 ---@return string whom a request is for: where it is different, so is whom to trust
 function URI:origin()
-  return ("%s://%s:%d"):format(self.scheme, self.host, self.port)
+  local origin = self._origin
+  if not origin then
+    origin = ("%s://%s:%d"):format(self.scheme, self.host, self.port)
+    self._origin = origin
+  end
+  return origin
 end
 
 function URI:__tostring()
