@@ -107,6 +107,35 @@ function Sending:forget()
   self._ended, self._sink._failed = nil, nil
 end
 
+---A large string: it is sent when the connection has taken it.
+---@class twistlua.web.client.StringProducer: twistlua.Object
+---@operator call(...): twistlua.web.client.StringProducer
+local StringProducer = Object:extend("StringProducer")
+
+function StringProducer:init(text)
+  self._text = text
+  self._paused = false
+  self._done = defer.Deferred()
+end
+
+function StringProducer:startProducing(consumer)
+  local done = self._done
+  consumer:write(self._text)
+  self._text = nil
+  if not self._paused then self:resumeProducing() end
+  return done
+end
+
+function StringProducer:pauseProducing() self._paused = true end
+
+function StringProducer:resumeProducing()
+  local done = self._done
+  self._done = nil
+  if done then done:callback() end
+end
+
+function StringProducer:stopProducing() self._done = nil end
+
 ---Sends a file, from where it stands to its end, as fast as the connection takes it (Twisted: FileBodyProducer).
 ---@class twistlua.web.FileBodyProducer: twistlua.Object
 ---@field length integer|table
@@ -168,6 +197,7 @@ function FileBodyProducer:stopProducing()
 end
 
 body.Sending = Sending
+body.StringProducer = StringProducer
 body.FileBodyProducer = FileBodyProducer
 
 return body

@@ -16,7 +16,8 @@ local SMALL = 16384   -- bytes of a body that are copied to go out in one piece 
 local http1 = core.http1
 local parseResponse = http1.response
 
----What an exchange is to a connection: `_responded(response)` or `_failed(failure)` is called, once.
+---What an exchange is to a connection: `_sent()` is called when the request is on its way, then `_responded(response)`
+---or `_failed(failure)`, once.
 ---@class twistlua.web.HTTP11ClientProtocol: twistlua.Protocol
 local HTTP11ClientProtocol = Protocol:extend("HTTP11ClientProtocol")
 
@@ -39,7 +40,7 @@ end
 
 -- ---- Sending -----------------------------------------------------------------------------------
 
----@param exchange { request: twistlua.web.Request, _responded: function, _failed: function }
+---@param exchange { request: twistlua.web.Request, _sent: function, _responded: function, _failed: function }
 function HTTP11ClientProtocol:begin(exchange)
   local request, transport = exchange.request, self.transport
   local producer = request.bodyProducer
@@ -48,9 +49,11 @@ function HTTP11ClientProtocol:begin(exchange)
   self.used = self.used + 1
   if not producer then return transport:write(request.head) end
   if type(producer) == "string" then
-    if #producer <= SMALL then return transport:write(request.head .. producer) end
-    transport:write(request.head)
-    return transport:write(producer)
+    if #producer <= SMALL then
+      transport:write(request.head .. producer)
+      return exchange:_sent()
+    end
+    producer = body.StringProducer(producer)
   end
   transport:write(request.head)
   self._sending = body.Sending(transport, producer, request.length, function(failure) self:_sent(failure) end)
@@ -59,7 +62,8 @@ end
 
 function HTTP11ClientProtocol:_sent(failure)
   self._sending = nil
-  if failure then self:_fail(errors.RequestGenerationFailed { failure }) end
+  if failure then return self:_fail(errors.RequestGenerationFailed { failure }) end
+  if self._state == "waiting" then self._exchange:_sent() end
 end
 
 -- ---- Ends ----------------------------------------------------------------------------------------
@@ -212,7 +216,7 @@ end
 -- `more`: bytes follow that nobody asked for.
 function HTTP11ClientProtocol:_complete(more)
   local response = self._response
-  if not response then return end   -- its consumer closed the connection
+  if not response or self._state == "closed" then return end   -- its consumer closed the connection
   self._response, self._exchange, self._decoder, self._left = nil, nil, nil, nil
   if self._keepAlive and not more and not self._sending then
     self._state = "idle"

@@ -62,7 +62,8 @@ function Host:dequeue()
 end
 
 function Host:forgetIfUnused()
-  if self.count == 0 and self.queued == 0 then self.pool._hosts[self.key] = nil end
+  local hosts = self.pool._hosts
+  if self.count == 0 and self.queued == 0 and hosts[self.key] == self then hosts[self.key] = nil end
 end
 
 -- One timer a connection, for the head that it waits for and for its idleness. It is set anew when it rings, or if
@@ -197,15 +198,23 @@ function Exchange:init(host, request)
 end
 
 function Exchange:_connected(connection)
-  local seconds = self.request.headTimeout
   self.connection = connection
   self.reused = connection.used > 0
-  self._host:watch(connection, seconds > 0 and seconds or nil, self)
-  if not self.request.bodyProducer then return connection:begin(self) end
+  if not self.request.bodyProducer then
+    self:_sent()
+    return connection:begin(self)
+  end
+  self._host:watch(connection, nil)   -- however long a body takes
   local ok, failure = guard.call(connection.begin, connection, self)
   if ok then return end
   connection:cancel()
   self:_failed(failure)
+end
+
+-- The request is on its way, and the time for the response begins.
+function Exchange:_sent()
+  local seconds = self.request.headTimeout
+  self._host:watch(self.connection, seconds > 0 and seconds or nil, self)
 end
 
 function Exchange:_timeOut()

@@ -234,6 +234,23 @@ describe("the body of a response", function()
     assert.equal("BodyTooLarge", select(2, peer.body(whole, { maxSize = 5 })).__name)
   end)
 
+  it("may be given up at its last byte, and its connection is not used again", function()
+    local agent, reactor = peer.agent { maxConnectionsPerHost = 1 }
+    local first, second = agent:request("GET", URI), agent:request("GET", URI)
+    local connection = peer.accept(reactor, 1)
+    connection.answer "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    local body = client.readBody((peer.outcome(first)), { maxSize = 2 })
+    connection.sent()
+    connection.answer "3\r\nabc\r\n0\r\n\r\n"
+    assert.equal("BodyTooLarge", select(2, peer.outcome(body)).__name)
+    assert.is_true(connection.transport.aborting)
+    assert.equal("", connection.sent())
+    connection.lose(base.ConnectionAborted())
+    assert.matches("^GET / ", peer.accept(reactor, 2).sent())
+    second:cancel()
+    peer.outcome(second)
+  end)
+
   it("is not read on when reading is cancelled", function()
     local response, connection = respond "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"
     local body = client.readBody(response)
@@ -264,6 +281,30 @@ describe("time", function()
     local _, err = peer.outcome(result)
     assert.equal("TimeoutError", err.__name)
     assert.matches("10.0.0.1: no response within 5 s", err.message)
+    assert.is_true(connection.transport.aborting)
+  end)
+
+  it("for the head begins when the body of the request is sent", function()
+    local large = ("x"):rep(100000)
+    local result, connection, reactor = begin("POST", nil, { headTimeout = 5 }, large)
+    assert.is_nil(connection.transport.producer)   -- this transport takes all at once
+    reactor:advance(5)
+    assert.equal("TimeoutError", select(2, peer.outcome(result)).__name)
+
+    local slow, done = { length = 3, stopProducing = print, pauseProducing = print, resumeProducing = print }, nil
+    function slow.startProducing(_, consumer)
+      consumer:write "abc"
+      done = require("twistlua.defer").Deferred()
+      return done
+    end
+    result, connection, reactor = begin("POST", nil, { headTimeout = 5 }, slow)
+    reactor:advance(100)
+    test.assertNoResult(result)
+    done:callback()
+    reactor:advance(4.9)
+    test.assertNoResult(result)
+    reactor:advance(0.1)
+    assert.equal("TimeoutError", select(2, peer.outcome(result)).__name)
     assert.is_true(connection.transport.aborting)
   end)
 
