@@ -7,10 +7,11 @@ local function read(path)
   return file:read("a")
 end
 
+-- `  --port PORT` of a usage is no comment.
 local function lines(path)
   local count = 0
   for line in io.lines(path) do
-    if not line:find("^%s*$") and not line:find("^%s*%-%-") then count = count + 1 end
+    if not line:find("^%s*$") and not line:find("^%s*%-%-[%s%-]") then count = count + 1 end
   end
   return count
 end
