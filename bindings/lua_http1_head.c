@@ -22,7 +22,9 @@ struct twl__head *twl__head_push(lua_State *L, twl_context *context, int string,
     head->parsed = *parsed;
     head->parsed.lines = head->lines;
     head->parsed.capacity = capacity;
-    memcpy(head->lines, parsed->lines, parsed->count * sizeof *parsed->lines);
+    if (parsed->count > 0)
+        memcpy(head->lines, parsed->lines,
+               parsed->count * sizeof *parsed->lines);
     twl__head_rest_on(L, -1, string);
     return head;
 }
