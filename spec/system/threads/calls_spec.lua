@@ -336,13 +336,17 @@ describe("a program", function()
   end)
 
   it("that has no memory for a result gets that as a failure", function()
-    -- A sanitizer needs more room than the limit, and refuses what is larger itself.
-    local refuse = "allocator_may_return_null=1:max_allocation_size_mb=200"
-    local outcome = child.run({ "sh", "-c", [[ldd "$0" | grep -qE 'lib[at]san' || ulimit -v 400000; exec "$0" "$@"]],
-      child.program, "-e", [[
+    -- A sanitizer needs more room than the limit, and refuses what is larger itself; and it is slow.
+    local refuse = "allocator_may_return_null=1:max_allocation_size_mb=31"
+    local limited = [[
+      megabytes=30
+      ldd "$0" | grep -qE 'lib[at]san' || { ulimit -v 400000; megabytes=150; }
+      exec "$0" "$@" $megabytes]]
+    local outcome = child.run({ "sh", "-c", limited, child.program, "-e", [[
+        local megabytes = tonumber((...))
         local reactor = require "twistlua.reactor"
         reactor:suggestThreadPoolSize(1)
-        require("twistlua.threads").deferToThread(function() return ("x"):rep(150 * 1000 * 1000) end)
+        require("twistlua.threads").deferToThread(function(n) return ("x"):rep(n * 1000 * 1000) end, megabytes)
           :addBoth(function(failure)
             io.stdout:write(failure:getErrorMessage())
             reactor:stop()
