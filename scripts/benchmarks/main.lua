@@ -13,6 +13,7 @@ groups (all of them without one):
   echo        servers under load; rows: roundtrips stream churn idle lines netstrings
   udp         datagrams to and fro; rows: roundtrips alone
   tls         the same over TLS; rows: roundtrips full-rsa resumed-rsa full-ecdsa resumed-ecdsa idle
+  websocket   WebSocket against our own TCP echo; rows: roundtrips large idle
   timers      callLater made, fired and cancelled; rows: fired cancelled pending
   startup     a program that does nothing
   spawn       child processes; rows: small large
@@ -29,7 +30,9 @@ options:
 $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
-local GROUPS = { "echo", "udp", "tls", "timers", "startup", "spawn", "deferred", "http1", "http_client" }
+local GROUPS = {
+  "echo", "udp", "tls", "websocket", "timers", "startup", "spawn", "deferred", "http1", "http_client",
+}
 
 local function fail(message)
   io.stderr:write("bench: ", message, "\n", USAGE)

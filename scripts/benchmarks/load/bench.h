@@ -78,5 +78,8 @@ void run_tls12_full(const struct server *server, const struct options *options);
 void run_tls12_resumed(const struct server *server,
                        const struct options *options);
 void run_tls_idle(const struct server *server, const struct options *options);
+void run_ws_echo(const struct server *server, const struct options *options);
+void run_ws_idle(const struct server *server, const struct options *options);
+void run_raw_echo(const struct server *server, const struct options *options);
 
 #endif

@@ -34,6 +34,11 @@ static const struct mode modes[] = {
     {"tls12-full", run_tls12_full, {0.5, 0.1, 1, 1}},
     {"tls12-resumed", run_tls12_resumed, {0.5, 0.1, 1, 1}},
     {"tls-idle", run_tls_idle, {0, 0, 2000, 64}},
+    {"ws-echo", run_ws_echo, {0.5, 0.2, 50, 64}},
+    {"ws-large", run_ws_echo, {1, 0.3, 4, 1u << 20}},
+    {"ws-idle", run_ws_idle, {0, 0, 8000, 64}},
+    {"raw-echo", run_raw_echo, {0.5, 0.2, 50, 64}},
+    {"raw-large", run_raw_echo, {1, 0.3, 4, 1u << 20}},
 };
 
 static _Noreturn void usage(void)
@@ -41,7 +46,8 @@ static _Noreturn void usage(void)
     fputs("usage: load MODE [-s seconds] [-w warm-up] [-c connections] [-b "
           "bytes] -- server...\n"
           "modes: echo stream churn idle lines udp netstrings\n"
-          "       tls-echo tls-full tls-resumed tls12-full tls12-resumed tls-idle\n",
+          "       tls-echo tls-full tls-resumed tls12-full tls12-resumed tls-idle\n"
+          "       ws-echo ws-large ws-idle raw-echo raw-large\n",
           stderr);
     exit(2);
 }
