@@ -10,6 +10,8 @@ local settings  = require "twistlua.web.websocket.settings"
 
 local hasWord, acceptOf = core.http1.hasWord, core.websocket.accept
 
+local GARBAGE = 8   -- KiB, about what a handshake leaves behind
+
 ---Where a site speaks WebSocket: each request for it becomes a connection of the factory's.
 ---@class twistlua.WebSocketResource: twistlua.web.Resource
 ---@operator call(...): twistlua.WebSocketResource
@@ -114,6 +116,12 @@ local function takeOver(request, protocol)
   return transport, rest
 end
 
+-- A handshake leaves several times as much behind as its connection keeps, maybe for hours: without this, what
+-- many connections cost would be mostly garbage that nobody has reason to look for.
+local function tellCollector()
+  if collectgarbage("isrunning") then collectgarbage("step", GARBAGE) end
+end
+
 local function accept(self, request, protocol)
   local set = self._settings
   local subprotocol = chooseSubprotocol(set.protocols, request)
@@ -128,6 +136,7 @@ local function accept(self, request, protocol)
   local transport, rest = takeOver(request, protocol)
   protocol:makeConnection(transport)
   if rest ~= "" then protocol:dataReceived(rest) end
+  tellCollector()
 end
 
 ---Answer a handshake. A factory that builds no protocol refuses it, by 403.
