@@ -91,6 +91,28 @@ function Request:bodyBegins(_)
   if target.onBody then return target:onBody(self) end
 end
 
+-- ---- What it brings -----------------------------------------------------------------------------
+
+---@return table<string, string> query name → value, the last of several; `args` has all. Raises a BadRequest
+function Request:query()
+  return require("twistlua.web.request_body").query(self)
+end
+
+---The form in the body, urlencoded or multipart. Raises errors that are answered: 400 for a malformed one, 415 for a
+---body that is none.
+---@return table<string, string> form name → value, the last of several; `args` has all
+function Request:form()
+  return require("twistlua.web.request_body").form(self)
+end
+
+---What the body, which must be application/json, stands for. Raises errors that are answered: 400 with what is wrong
+---and where, 413, 415.
+---@param given? { max: integer } bytes, default 1 MiB
+---@return any
+function Request:json(given)
+  return require("twistlua.web.request_body").json(self, given)
+end
+
 -- ---- Sessions -----------------------------------------------------------------------------------
 
 ---The session of this client, made if need be. Raises when the response has begun and there is none.
