@@ -545,28 +545,6 @@ describe("onBody", function()
     assert.equal("up 2 ", body)
   end)
 
-  it("holds back the handler until the last piece is done with", function()
-    local writing = defer.Deferred()
-    app:post("/", function() return "done" end, { onBody = function()
-      return { write = function() return writing end }
-    end })
-    assert.is_nil((ask("POST", "/", nil, "abc")))
-    writing:callback(nil)
-    assert.equal("done", (select(2, Served.parse(served:take()))))
-  end)
-
-  it("answers for a piece that cannot be taken", test.async(function()
-    app:post("/", function() return "done" end, { onBody = function()
-      return { write = function() return defer.fail("disk full") end }
-    end })
-    assert.equal(500, (ask("POST", "/", nil, "abc")))
-    assert.equal(1, #test.flushLoggedErrors())
-    serve()
-    local answer = served:send "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc"
-    assert.equal(500, (Served.parse(answer)))
-    assert.equal(1, #test.flushLoggedErrors())
-  end))
-
   it("refuses one before it comes", function()
     local asked = false
     local function refuse(request)
