@@ -30,6 +30,8 @@ static const char USAGE[] =
     "       twistlua [options] - [args]        (the script comes from standard "
     "input)\n"
     "       twistlua [options] test [busted options] [paths]\n"
+    "       twistlua [options] web [--path DIR] ...  (serves files; web "
+    "--help tells more)\n"
     "\n"
     "  -e CODE            run CODE\n"
     "  --reactor=NAME     wait for events with NAME; --version lists the "
@@ -79,6 +81,16 @@ static int wrong_usage(void)
     return STATUS_USAGE;
 }
 
+/* The code of a subcommand, or NULL. */
+static const char *subcommand(const char *word)
+{
+    if (strcmp(word, "test") == 0)
+        return "require('twistlua.test.command')(...)";
+    if (strcmp(word, "web") == 0)
+        return "require('twistlua.web.command').main(...)";
+    return NULL;
+}
+
 /* Returns a status to exit with, or -1 to go on. */
 static int read_options(int argc, char **argv, struct options *out)
 {
@@ -110,10 +122,8 @@ static int read_options(int argc, char **argv, struct options *out)
     if (!out->code && optind >= argc) return wrong_usage();
     out->script_index = out->code ? 0 : optind++;
     if (!out->code) out->script = argv[out->script_index];
-    if (out->script && strcmp(out->script, "test") == 0) {
-        out->code = "require('twistlua.test.command')(...)";
+    if (out->script && (out->code = subcommand(out->script)))
         out->script = NULL;
-    }
     out->argc = argc - optind;
     out->argv = argv + optind;
     return -1;
@@ -246,8 +256,9 @@ static void print_warning(void *context, const char *message, int more)
     if (control && strcmp(message, "@on") == 0) warnings->shown = true;
     if (control && strcmp(message, "@off") == 0) warnings->shown = false;
     if (!control && warnings->shown)
-        fprintf(stderr, "%s%s%s", warnings->continued ? "" : "Lua warning: ",
-                message, more ? "" : "\n");
+        fprintf(stderr, "%s%s%s",
+                warnings->continued ? "" : "Lua warning: ", message,
+                more ? "" : "\n");
     warnings->continued = more;
 }
 
