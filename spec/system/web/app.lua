@@ -1,4 +1,4 @@
--- The server of peers_spec.lua: twistlua app.lua. Prints its port.
+-- The server of app_spec.lua: twistlua app.lua. Prints its port.
 local reactor = require "twistlua.reactor"
 local route   = require "twistlua.web.route"
 
