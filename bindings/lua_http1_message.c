@@ -3,12 +3,13 @@
  *
  * A store of fields is a plain table: its array has the names in lower case, in the order in
  * which they came; under each name stands the value, or a list of values. Only good names and
- * values get into it, so that they may be written as they are. */
+ * values get into it, so that they may be written as they are. The key 0 is set once there has
+ * been one on which the framing, the connection or what is always sent depends. */
 #include <string.h>
 
 #include "http.h"
 
-enum { NAME_MAX_LENGTH = 256, USUAL_FIELDS = 4 };
+enum { NAME_MAX_LENGTH = 256, USUAL_FIELDS = 2 };
 
 /* ---- Stores of fields -------------------------------------------------------------------- */
 
@@ -72,10 +73,28 @@ static void push_clean(lua_State *L, int index)
     lua_replace(L, -2);
 }
 
+static bool is_special(const char *key, size_t length)
+{
+    switch (twl_http1_field(key, length)) {
+    case TWL_FIELD_CONTENT_LENGTH:
+    case TWL_FIELD_TRANSFER_ENCODING:
+    case TWL_FIELD_CONNECTION:
+    case TWL_FIELD_DATE:
+    case TWL_FIELD_SERVER: return true;
+    default: return false;
+    }
+}
+
 /* The key and value at the top into the store at 1; a new key comes last. [-2, +0] */
 static void put(lua_State *L, bool known)
 {
     if (!known) {
+        size_t length;
+        const char *key = lua_tolstring(L, -2, &length);
+        if (is_special(key, length)) {
+            lua_pushboolean(L, true);
+            lua_rawseti(L, 1, 0);
+        }
         lua_pushvalue(L, -2);
         lua_rawseti(L, 1, (lua_Integer)lua_rawlen(L, 1) + 1);
     }

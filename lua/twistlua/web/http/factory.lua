@@ -27,7 +27,9 @@ local TICK = 1
 ---@field serverName string for Server; "" for none
 ---@field log (fun(request))|false called for each request that is over
 ---@field displayTracebacks boolean
----@field now number
+---@field now number what deadlines count from, on the reactor's clock
+---@field lines string Server and Date
+---@field linesWithType string likewise, with a type for bodies that have none
 local HTTPFactory = Factory:extend("HTTPFactory")
 
 HTTPFactory.noisy             = false
@@ -76,7 +78,7 @@ function HTTPFactory:init(given)
   self._channels = {}
   self._timer = nil
   self.now = 0
-  self._second, self._lines, self._linesWithType = nil, nil, nil
+  self.lines, self.linesWithType = "", ""
 end
 
 ---@return twistlua.web.HTTPChannel
@@ -109,6 +111,7 @@ end
 local function tick(factory)
   local now = factory:clock():seconds()
   factory.now = now + TICK
+  factory:_makeLines()
   factory._timer = factory:clock():callLater(TICK, tick, factory)
   local due
   for channel in pairs(factory._channels) do
@@ -126,6 +129,7 @@ end
 function HTTPFactory:channelOpened(channel)
   if not self._timer then
     self.now = self:clock():seconds() + TICK
+    self:_makeLines()
     self._timer = self:clock():callLater(TICK, tick, self)
   end
   channel._deadline = self.now + self.timeout
@@ -144,21 +148,13 @@ end
 
 local TYPE = "Content-Type: text/html\r\n"
 
----Server and Date, and a type for a body that has none, as lines.
----@param withType boolean
----@return string
-function HTTPFactory:commonLines(withType)
-  local second = os.time()
-  if second ~= self._second then
-    self._second = second
-    local server = self.serverName ~= "" and "Server: " .. self.serverName .. "\r\n" or ""
-    self._lines = server .. "Date: " .. date.format(second) .. "\r\n"
-    self._linesWithType = self._lines .. TYPE
-  end
-  return withType and self._linesWithType or self._lines
+-- Once a tick: what is in all responses until the next.
+function HTTPFactory:_makeLines()
+  self.lines = self:linesWithout({}, false)
+  self.linesWithType = self.lines .. TYPE
 end
 
----Likewise, without those that `store` has.
+---Server and Date, and a type for a body that has none, as lines; but for those that `store` has.
 ---@param store table
 ---@param withType boolean
 ---@return string

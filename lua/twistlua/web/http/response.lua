@@ -22,9 +22,9 @@ end })
 -- The lines that every response has: a string made once a second, unless the handler has set one of them.
 local function commonLines(channel, store, hasBody)
   local factory = channel.factory
-  if not store then return factory:commonLines(hasBody) end
-  if store.date or store.server then return factory:linesWithout(store, hasBody and not store["content-type"]) end
-  return factory:commonLines(hasBody and not store["content-type"])
+  local withType = hasBody and not (store and store["content-type"])
+  if store and (store.date or store.server) then return factory:linesWithout(store, withType) end
+  return withType and factory.linesWithType or factory.lines
 end
 
 local function startLine(request)
@@ -66,30 +66,43 @@ local function dropFraming(request, store)
   return false
 end
 
----The whole response.
----@param request twistlua.web.HTTPRequest
----@param body string
-function HTTPChannel:respond(request, body)
-  local store, code = request._store, request.code
+-- The usual case: there is nothing to decide.
+local function isPlain(channel, request, store, body)
+  return request.code == 200 and request.method ~= "HEAD" and not request._more and not (store and store[0])
+    and channel._keepAlive and channel._minor == 1 and not channel._unread and body ~= "" and #body < 8192
+end
+
+local function respond(channel, request, store, body)
   local length, sent = #body, body
-  if store and (store["transfer-encoding"] or store["content-length"]) and dropFraming(request, store) then
-    length = nil
-  end
-  if code ~= 200 and hasNoBody(request) then
+  if store and dropFraming(request, store) then length = nil end
+  if hasNoBody(request) then
     length, sent = nil, nil
   elseif request.method == "HEAD" then
     sent = nil
   end
-  local lines = commonLines(self, store, length ~= 0 and length ~= nil)
-  local said = connection(self, store)
-  local start = request._more and startLine(request) or STATUS_LINES[code]
+  local lines = commonLines(channel, store, length ~= 0 and length ~= nil)
+  local said = connection(channel, store)
   if not sent or #sent < 8192 then
-    self.transport:write(message(start, lines, store, length, said, sent))
+    channel.transport:write(message(startLine(request), lines, store, length, said, sent))
   else
-    self.transport:write(message(start, lines, store, length, said))
-    self.transport:write(sent)
+    channel.transport:write(message(startLine(request), lines, store, length, said))
+    channel.transport:write(sent)
   end
-  if self.factory.log then request.sentLength = sent and #sent or 0 end
+  return sent and #sent or 0
+end
+
+---The whole response.
+---@param request twistlua.web.HTTPRequest
+---@param body string
+function HTTPChannel:respond(request, body)
+  local store, factory, length = request._store, self.factory, #body
+  if isPlain(self, request, store, body) then
+    local lines = store and store["content-type"] and factory.lines or factory.linesWithType
+    self.transport:write(message("HTTP/1.1 200 OK", lines, store, length, nil, body))
+  else
+    length = respond(self, request, store, body)
+  end
+  if factory.log then request.sentLength = length end
   self:requestDone(request)
 end
 
@@ -157,7 +170,7 @@ end
 function HTTPChannel:sendRefusal(status, detail)
   local page = require("twistlua.web.http.error_page").statusPage(status, detail)
   local store = { "content-type", ["content-type"] = "text/html; charset=utf-8" }
-  self.transport:write(message(STATUS_LINES[status], self.factory:commonLines(false), store, #page, "close", page))
+  self.transport:write(message(STATUS_LINES[status], self.factory.lines, store, #page, "close", page))
 end
 
 return HTTPChannel
