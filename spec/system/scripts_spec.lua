@@ -149,6 +149,20 @@ print(s.getsockname()[1], end="")
   end)
 end)
 
+describe("counter.lua", function()
+  before_each(function() running = {} end)
+  after_each(stopAll)
+
+  it("wants port 8080, and counts its requests", function()
+    local wanted, port = serve "scripts/counter.lua"
+    assert.equal("8080", wanted)
+    local url = ("http://127.0.0.1:%s/"):format(port)
+    local outcome = child.run({ "curl", "-sS", url, url .. "any/path" }, { stdin = "" })
+    assert.same({ status = 0, stdout = "I am request #1\nI am request #2\n", stderr = "" }, outcome)
+    assert.matches("\r\nContent%-Type: text/plain\r\n", child.run({ "curl", "-si", url }, { stdin = "" }).stdout)
+  end)
+end)
+
 describe("chat.lua", function()
   before_each(function() running = {} end)
   after_each(stopAll)
