@@ -35,6 +35,11 @@ local known = {
   uvloop = {
     title = "uvloop", package = "python3-uvloop", found = has_python_module "uvloop", program = PYTHON,
   },
+  nginx_lua = {
+    title = "nginx, content_by_lua", short = "nginx+Lua", package = "libnginx-mod-http-lua",
+    found = has_file "/usr/lib/nginx/modules/ngx_http_lua_module.so",
+  },
+  nginx = { title = "nginx, return 200", package = "nginx-core", found = has_program "nginx" },
   http_parser = {
     title = "http_parser", package = "libhttp-parser-dev", found = has_file "/usr/include/http_parser.h",
   },

@@ -19,6 +19,7 @@ groups (all of them without one):
   spawn       child processes; rows: small large
   deferred    chains of callbacks
   http1       heads of messages parsed; rows: browser curl nginx
+  http        HTTP servers under wrk's load; rows: hello pipelined large
   http_client requests to nginx; rows: one many
 
 options:
@@ -31,7 +32,7 @@ $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
 local GROUPS = {
-  "echo", "udp", "tls", "websocket", "timers", "startup", "spawn", "deferred", "http1", "http_client",
+  "echo", "udp", "tls", "websocket", "timers", "startup", "spawn", "deferred", "http1", "http", "http_client",
 }
 
 local function fail(message)
