@@ -158,3 +158,29 @@ describe("the access log of a site", function()
     assert.matches('" 404 %d+ "', lines[2])
   end)
 end)
+
+describe("a site by TLS", function()
+  it("answers curl, which verifies it, on one connection; and knows that it is secure", function()
+    local certificates = require "system.tls.certificates"
+    local log, certificate, key = os.tmpname(), certificates.of "server"
+    local process = child.start { child.program, "spec/system/web/site.lua", log, certificate, key }
+    local url = "https://localhost:" .. process:line()
+    local outcome = child.run({
+      "curl", "-sS", "--cacert", (certificates.of "authority"), "-D", "-", "-w", "%{num_connects}\n",
+      url .. "/secure", url .. "/large", "-o", "-", "-o", "/dev/null",
+    }, { stdin = "" })
+    assert.equal("", outcome.stderr)
+    assert.matches("true " .. url .. "/secure\n", outcome.stdout, 1, true)
+    assert.matches("Set%-Cookie: TWISTED_SECURE_SESSION=%x+; Path=/; Secure; HttpOnly; SameSite=Lax\r\n",
+      outcome.stdout)
+    assert.matches("Content%-Length: 10000000\r\n", outcome.stdout)
+    assert.matches("\n0\n$", outcome.stdout)
+    local refused = child.run({
+      "openssl", "s_client", "-quiet", "-no_ign_eof", "-connect", "127.0.0.1:" .. url:match("%d+$"),
+    }, { stdin = "BAD\r\n\r\n" })
+    assert.matches("HTTP/1.1 400 Bad Request", refused.stdout, 1, true)
+    process:signal "TERM"
+    assert.same({ status = 0, stdout = "", stderr = "" }, process:finish())
+    os.remove(log)
+  end)
+end)

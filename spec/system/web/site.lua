@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- site.lua -- a site for peers that are not ours: prints its port.
-local defer    = require "twistlua.defer"
-local reactor  = require "twistlua.reactor"
-local resource = require "twistlua.web.resource"
-local server   = require "twistlua.web.server"
-local task     = require "twistlua.task"
+local defer     = require "twistlua.defer"
+local endpoints = require "twistlua.endpoints"
+local reactor   = require "twistlua.reactor"
+local resource  = require "twistlua.web.resource"
+local server    = require "twistlua.web.server"
+local task      = require "twistlua.task"
 
 local function leaf(methods)
   local Leaf = resource.Resource:extend("Leaf")
@@ -55,6 +56,14 @@ root:putChild("large", leaf { render_GET = function() return ("0123456789"):rep(
 
 root:putChild("broken", leaf { render_GET = function() error("broken") end })
 
+-- Whether the connection is encrypted, by the word and by the session's cookie.
+root:putChild("secure", leaf {
+  render_GET = function(_, request)
+    request:getSession()
+    return ("%s %s\n"):format(request:isSecure(), request:prePathURL())
+  end,
+})
+
 -- In kilobytes, after a full collection.
 root:putChild("memory", leaf {
   render_GET = function()
@@ -64,7 +73,11 @@ root:putChild("memory", leaf {
   end,
 })
 
-local port = reactor:listenTCP(0, server.Site(root, { logPath = arg[1] }), { interface = "127.0.0.1" })
-print(port:getHost().port)
-io.stdout:flush()
+-- site.lua [LOG [CERTIFICATE KEY]]: with the last two, by TLS.
+local where = "tcp:0:interface=127.0.0.1"
+if arg[2] then where = ("ssl:0:interface=127.0.0.1:certKey=%s:privateKey=%s"):format(arg[2], arg[3]) end
+endpoints.serverFromString(reactor, where):listen(server.Site(root, { logPath = arg[1] })):addCallback(function(port)
+  print(port:getHost().port)
+  io.stdout:flush()
+end)
 reactor:run()
