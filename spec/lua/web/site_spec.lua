@@ -329,8 +329,43 @@ describe("Site", function()
     assert.equal("paused", served.transport.producerState)
     wait:callback(nil)
     assert.equal("producing", served.transport.producerState)
-    assert.truthy(served:send("def"):find("\r\n\r\nabc|def$"))
+    assert.equal("", served:send("def"))
     wait:callback(nil)
+    assert.truthy(served:take():find("\r\n\r\nabc|def$"))
+  end)
+
+  does("gives no piece of a body before the last was taken, and answers 500 when that fails", function()
+    local got, waits = {}, {}
+    local Upload = resource.Resource:extend("Upload")
+    Upload.isLeaf = true
+    function Upload:onBody()
+      return { write = function(_, data)
+        got[#got + 1] = data
+        waits[#waits + 1] = defer.Deferred()
+        defer.await(waits[#waits])
+      end }
+    end
+    function Upload:render_PUT() return "done" end
+    serve(Upload())
+    served:send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na", "b", "c", "d")
+    assert.same({ "a" }, got)
+    waits[1]:callback(nil)
+    assert.same({ "a", "bcd" }, got)
+    waits[2]:callback(nil)
+    assert.truthy(served:take():find("\r\n\r\ndone$"))
+    served:send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\na")
+    waits[3]:errback(errors.ConnectError())
+    assert.equal(500, (Served.parse(served:take())))
+    assert.is_true(served:isClosed())
+    assert.equal(1, #flush())
+  end)
+
+  does("reads on for the next request where a handler has forgotten that it paused its body", function()
+    serve(Served.leaf(function() return "done" end, {
+      onBody = function(_, request) return { write = function() request:pauseProducing() end } end,
+    }))
+    served:send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na")
+    assert.equal("producing", served.transport.producerState)
   end)
 
   does("lets onBody await, with the body coming meanwhile", function()

@@ -112,6 +112,18 @@ print(order == sorted(order), data.count(b"HTTP/1.1 200") == 4, data[data.rindex
 ]])
   end)
 
+  it("answers a client that has ended its side behind its requests", function()
+    for _ = 1, 20 do
+      local outcome = child.run({ "nc", "-N", "127.0.0.1", port }, {
+        stdin = ("GET / HTTP/1.1\r\nHost: a\r\n\r\n"):rep(2) .. "GET /large HTTP/1.1\r\nHost: a\r\n\r\nBAD\r\n\r\n",
+      })
+      assert.equal(2, select(2, outcome.stdout:gsub("\r\n\r\nindex\n", "")))
+      assert.equal(3, select(2, outcome.stdout:gsub("HTTP/1.1 200 OK", "")))
+      assert.is_true(#outcome.stdout > 10000000)
+      assert.matches("HTTP/1.1 400 Bad Request", outcome.stdout, 1, true)
+    end
+  end)
+
   it("survives clients that leave at any moment", function()
     assert.equal("b'index\\n'\n", python [[
 import struct
@@ -176,7 +188,7 @@ describe("a site by TLS", function()
     assert.matches("Content%-Length: 10000000\r\n", outcome.stdout)
     assert.matches("\n0\n$", outcome.stdout)
     local refused = child.run({
-      "openssl", "s_client", "-quiet", "-no_ign_eof", "-connect", "127.0.0.1:" .. url:match("%d+$"),
+      "openssl", "s_client", "-quiet", "-connect", "127.0.0.1:" .. url:match("%d+$"),
     }, { stdin = "BAD\r\n\r\n" })
     assert.matches("HTTP/1.1 400 Bad Request", refused.stdout, 1, true)
     process:signal "TERM"

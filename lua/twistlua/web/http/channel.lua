@@ -6,9 +6,11 @@
 -- Handlers run in `serve`, in a coroutine of core.deferred.attempt, so they may await. One that does leaves with that
 -- coroutine: `_turn` then changes, by which `serve` sees that others have gone on with the connection.
 
-local core     = require "twistlua.core"
-local Protocol = require("twistlua.protocol").Protocol
-local log      = require "twistlua.log"
+local core      = require "twistlua.core"
+local Protocol  = require("twistlua.protocol").Protocol
+local Failure   = require("twistlua.failure").Failure
+local log       = require "twistlua.log"
+local webErrors = require "twistlua.web.error"
 
 local http1, attempt = core.http1, core.deferred.attempt
 local parseRequest = http1.request
@@ -35,8 +37,10 @@ function HTTPChannel:init()
   self._heir      = false   -- the protocol that has taken over
 end
 
-HTTPChannel._sink    = false   -- what takes the body
-HTTPChannel._pending = 0       -- bytes that waited to be sent when the time was last up
+HTTPChannel._sink       = false   -- what takes the body
+HTTPChannel._delivering = false   -- it is doing so
+HTTPChannel._held       = false   -- the transport is paused, for it or for a handler
+HTTPChannel._pending    = 0       -- bytes that waited to be sent when the time was last up
 
 function HTTPChannel:connectionMade()
   self.factory:channelOpened(self)
@@ -97,20 +101,21 @@ local function readHead(channel)
   return request, body
 end
 
--- Give data of the body to who wants it. A Deferred that the sink returns holds back what comes after it.
+-- Give data of the body to who wants it, and wait as long as that takes.
 local function deliver(channel, request, data)
   local sink = channel._sink
   if not sink then
     request:bufferBody(data, channel.factory.contentMemory)
     return
   end
+  channel._delivering = true
   local result = sink:write(data)
-  if not core.deferred.isDeferred(result) then return end
-  channel:pauseBody()
-  result:addCallbacks(function() channel:resumeBody() end, function(failure)
-    if channel._request == request then request:processingFailed(failure) end
-    return failure
-  end)
+  if core.deferred.isDeferred(result) then
+    channel:pauseBody()
+    core.deferred.await(result)
+    channel:resumeBody()
+  end
+  channel._delivering = false
 end
 
 -- Decode what there is of the body; whether it is complete.
@@ -127,7 +132,7 @@ local function readBody(channel)
   end
   if channel._paused then
     channel._paused = false
-    channel.transport:resumeProducing()
+    if not channel._held then channel.transport:resumeProducing() end
   end
   if data ~= "" then deliver(channel, request, data) end
   return next and channel._request == request
@@ -147,7 +152,10 @@ local function serve(channel)
       if channel._turn ~= turn then return channel:_goOn() end
       if not wanted then return end
     end
-    if channel._body and not (channel._input and readBody(channel)) then return end
+    if channel._body and not (channel._input and readBody(channel)) then
+      if channel._turn ~= turn then channel:_goOn() end
+      return
+    end
     request:process()
     if channel._turn ~= turn or channel._request then return end
   end
@@ -187,7 +195,7 @@ end
 -- Data that came while a request is in work: its body, or the next requests.
 local function receiveLater(channel, data)
   channel._input = data
-  if channel._body and not channel._serving then return run(channel) end
+  if channel._body and not channel._serving and not channel._delivering then return run(channel) end
   if #data - channel._at >= channel.factory.pipelineLimit and not channel._paused then
     channel._paused = true
     channel.transport:pauseProducing()
@@ -220,14 +228,16 @@ function HTTPChannel:_expectBody()
 end
 
 function HTTPChannel:pauseBody()
+  self._held = true
   self._deadline = math.huge
   self.transport:pauseProducing()
 end
 
 function HTTPChannel:resumeBody()
-  if self._closing or self._paused then return end
+  self._held = false
+  if self._closing then return end
   if self._body then self:_expectBody() end
-  self.transport:resumeProducing()
+  if not self._paused then self.transport:resumeProducing() end
 end
 
 -- ---- Answering ---------------------------------------------------------------------------------
@@ -243,8 +253,8 @@ function HTTPChannel:requestDone(request)
   if not self._keepAlive or self._unread then
     self:close()
   else
-    if self._paused then
-      self._paused = false
+    if self._paused or self._held then
+      self._paused, self._held = false, false
       self.transport:resumeProducing()
     end
     self:_goOn()
@@ -261,7 +271,7 @@ function HTTPChannel:refuse(status, detail)
   self._request = false
   self._unread = true
   self:close()
-  if request then request:connectionLost(require("twistlua.failure").Failure(detail)) end
+  if request then request:connectionLost(Failure(webErrors.Error(status, detail))) end
 end
 
 -- ---- Closing ------------------------------------------------------------------------------------
@@ -272,8 +282,8 @@ function HTTPChannel:close()
   if self._closing then return end
   self._closing = true
   self._deadline = self.factory.now + self.factory.abortTimeout
-  if self._paused then self.transport:resumeProducing() end
   if self._unread then
+    self.transport:resumeProducing()
     self.transport:loseWriteConnection()
   else
     self.transport:loseConnection()
@@ -311,6 +321,14 @@ function HTTPChannel:timedOut()
   else
     self:close()
   end
+end
+
+---The client has sent all that it wanted. What was answered is still sent; a request that is in work counts as given
+---up, since this is how clients leave.
+function HTTPChannel:readConnectionLost()
+  local heir = self._heir
+  if heir and heir.readConnectionLost then return heir:readConnectionLost() end
+  self.transport:loseConnection()
 end
 
 function HTTPChannel:connectionLost(reason)
