@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- web/http/request.lua -- a request and the response to it. Nothing of either is made before somebody asks: fields such
 -- as `args` are computed when they are first read. Where it came from is in request_place.lua, cookies are in
--- cookies.lua. It knows no version of HTTP: its channel sends what is to be sent.
+-- cookies.lua. It knows no version of HTTP: a channel has `respond`, `beginResponse`, `writeBody`, `endResponse`,
+-- `registerProducer`, `unregisterProducer`, `pauseBody`, `resumeBody`, `loseConnection`, `takeOver`, `getPeer`,
+-- `getHost`, `isSecure` and `factory`.
 
 local core      = require "twistlua.core"
 local class     = require "twistlua.class"
@@ -308,6 +310,7 @@ end
 ---A Deferred that fires with nil when the response is finished, or fails when the connection is lost before.
 ---@return twistlua.Deferred
 function Request:notifyFinish()
+  if self.finished then return core.deferred.succeed(nil) end
   local d = core.deferred.new()
   if not self._finishers then self:_keep("_finishers", {}) end
   table.insert(self._finishers, d)
