@@ -26,9 +26,19 @@ function FileBody:init(request, file, pieces)
   self._stopped = false
 end
 
+-- Head and file are written one after the other: without this the kernel would hold the last piece of the file back
+-- until the client has acknowledged what was before (Nagle), which it delays. Once a connection.
+local function sendAtOnce(channel)
+  if channel.sendsAtOnce then return end
+  channel.sendsAtOnce = true
+  local transport = channel.transport
+  if transport.setTcpNoDelay then pcall(transport.setTcpNoDelay, transport, true) end   -- not on a UNIX socket
+end
+
 ---Send the head, and the body as the connection takes it.
 function FileBody:start()
   local request = self._request
+  sendAtOnce(request.channel)
   request:write("")
   self:resumeProducing()
   if not self._stopped then request:registerProducer(self, false) end
