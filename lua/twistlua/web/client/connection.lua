@@ -31,6 +31,7 @@ function HTTP11ClientProtocol:init(owner)
   self._head = nil            -- and its parse
   self._interim = 0
   self._response = nil        -- whose body is under way
+  self._paused = false        -- its consumer has had enough for now
   self._left = nil            -- bytes of it that are to come, if they are counted
   self._decoder = nil         -- of it, if it is chunked
   self._keepAlive = false
@@ -218,6 +219,8 @@ function HTTP11ClientProtocol:_complete(more)
   local response = self._response
   if not response or self._state == "closed" then return end   -- its consumer closed the connection
   self._response, self._exchange, self._decoder, self._left = nil, nil, nil, nil
+  -- The consumer may hold up the last piece, but not the next exchange.
+  if self._paused then self:resumeBody() end
   if self._keepAlive and not more and not self._sending then
     self._state = "idle"
     self._owner:released(self)
@@ -232,9 +235,15 @@ end
 
 -- ---- What a response wants of its source ---------------------------------------------------------
 
-function HTTP11ClientProtocol:pauseBody() self.transport:pauseProducing() end
+function HTTP11ClientProtocol:pauseBody()
+  self._paused = true
+  self.transport:pauseProducing()
+end
 
-function HTTP11ClientProtocol:resumeBody() self.transport:resumeProducing() end
+function HTTP11ClientProtocol:resumeBody()
+  self._paused = false
+  self.transport:resumeProducing()
+end
 
 -- The consumer is told when the connection is gone, never inside its own call.
 function HTTP11ClientProtocol:abortBody(reason)
