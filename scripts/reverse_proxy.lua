@@ -1,0 +1,9 @@
+-- reverse_proxy.lua -- everything at a port is answered by another server: reverse_proxy.lua [PORT [HOST [ITS_PORT]]]
+local reactor = require "twistlua.reactor"
+local proxy   = require "twistlua.web.proxy"
+
+local port, host, itsPort = tonumber(arg[1]) or 8080, arg[2] or "127.0.0.1", math.tointeger(arg[3]) or 8000
+
+reactor:listenTCP(math.tointeger(port), proxy.ReverseProxy(host, itsPort), { interface = "127.0.0.1" })
+print(("http://127.0.0.1:%d/ is http://%s:%d/"):format(port, host, itsPort))
+reactor:run()
