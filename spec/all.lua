@@ -34,7 +34,7 @@ end
 
 -- A program whose last line is `N passed, N failed`.
 local function countedProgram(what, command)
-  local output, ok = capture("timeout 600 " .. command)
+  local output, ok = capture("timeout 1500 " .. command)
   local good, bad = output:match("(%d+) passed, (%d+) failed%s*$")
   if not good or (not ok and bad == "0") then return count(false, what, output) end
   passed, failed = passed + good, failed + bad
