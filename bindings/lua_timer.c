@@ -113,7 +113,6 @@ static int occupy(lua_State *L, twl_context *context)
     lua_rawseti(L, LIVE, place + 1); /* both may raise */
     lua_pushvalue(L, -1);
     lua_rawseti(L, LIVE, place);
-    if (place > context->timers.count) context->timers.count = place;
     return place;
 }
 
@@ -222,16 +221,17 @@ static int delayed_tostring(lua_State *L)
 /* getDelayedCalls(reactor) -> list of those pending */
 static int get_delayed_calls(lua_State *L)
 {
-    struct twl__class *class = &twl__context_of(L)->timers;
+    twl_context *context = twl__context_of(L);
+    size_t count = context->reactor ? twl_timer_count(context->reactor) : 0;
     lua_Integer found = 0;
 
     lua_newtable(L);
-    twl__push_live(L, class);
-    for (int place = 1; place <= class->count; place += 2) {
-        if (lua_rawgeti(L, -1, place) == LUA_TUSERDATA)
-            lua_rawseti(L, -3, ++found);
-        else
-            lua_pop(L, 1);
+    twl__push_live(L, &context->timers);
+    for (size_t i = 0; i < count; i++) {
+        const twl_timer *timer = twl_timer_at(context->reactor, i);
+        if (twl_timer_context(timer) != context) continue; /* not of Lua */
+        lua_rawgeti(L, -1, place_of(twl_timer_slot(timer)));
+        lua_rawseti(L, -3, ++found);
     }
     lua_pop(L, 1);
     return 1;

@@ -204,6 +204,18 @@ bool twl_timer_active(const twl_timer *timer)
     return timer->active;
 }
 
+size_t twl_timer_count(const twl_reactor *reactor)
+{
+    return reactor->timers.count;
+}
+
+twl_timer *twl_timer_at(const twl_reactor *reactor, size_t index)
+{
+    const struct twl__timers *timers = &reactor->timers;
+
+    return timers->slots[timers->heap[index].slot].timer;
+}
+
 uint32_t twl_timer_slot(const twl_timer *timer)
 {
     return timer->slot;

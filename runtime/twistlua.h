@@ -205,6 +205,11 @@ TWL_API int twl_timer_start_at(twl_timer *timer, double due);
 TWL_API void twl_timer_stop(twl_timer *timer);
 TWL_API bool twl_timer_active(const twl_timer *timer);
 
+/* The active timers of [reactor], in no particular order: [index] is below the count, and the
+ * next start or stop of one changes both. */
+TWL_API size_t twl_timer_count(const twl_reactor *reactor);
+TWL_API twl_timer *twl_timer_at(const twl_reactor *reactor, size_t index);
+
 /* A small number that no other active timer of the reactor has; of one that is not active, the
  * last that it had. For a host that keeps something for each active timer, in an array. */
 TWL_API uint32_t twl_timer_slot(const twl_timer *timer);

@@ -64,6 +64,10 @@ static void gives_each_active_timer_a_slot_of_its_own(void)
         CHECK(foretold < FEW && !used[foretold]);
         used[foretold] = true;
     }
+    CHECK_INT(FEW, twl_timer_count(reactor));
+    for (int i = 0; i < FEW; i++)
+        used[twl_timer_slot(twl_timer_at(reactor, (size_t)i))] = false;
+    for (int i = 0; i < FEW; i++) CHECK(!used[i]);
     uint32_t free_slot = twl_timer_slot(timers[7]);
     twl_timer_stop(timers[7]);
     CHECK_INT(free_slot, twl_timer_slot(timers[7]));
