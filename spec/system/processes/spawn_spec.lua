@@ -261,7 +261,10 @@ describe("a child that was started before the reactor runs", function()
       local reactor = require "twistlua.reactor"
       local P = require("twistlua.protocol").ProcessProtocol:extend("P")
       function P:processExited() print("exited") end
-      function P:processEnded() print("ended") end
+      function P:processEnded()
+        print("ended")
+        reactor:stop()
+      end
       local transport = reactor:spawnProcess(P(), "/bin/true", nil, { childFDs = {} })
       -- It is dead, and waits for us.
       repeat
