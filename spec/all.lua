@@ -32,19 +32,64 @@ local function check(what, command)
   count(ok, what, output)
 end
 
--- A program whose last line is `N passed, N failed`.
-local function countedProgram(what, command)
-  local output, ok = capture("timeout 1500 " .. command)
-  local good, bad = output:match("(%d+) passed, (%d+) failed%s*$")
-  if not good or (not ok and bad == "0") then return count(false, what, output) end
-  passed, failed = passed + good, failed + bad
-  if bad ~= "0" or not ok then print(output) end
-  say("%s: %s passed, %s failed", what, good, bad)
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("a")
+  file:close()
+  return text
 end
 
-local function files(pattern)
+-- What a program says whose last line is `N passed, N failed`.
+local function tally(job)
+  local good, bad = job.output:match("(%d+) passed, (%d+) failed%s*$")
+  if not good or (not job.ok and bad == "0") then return 0, 1 end
+  return tonumber(good), tonumber(bad)
+end
+
+-- Run the jobs, as many at a time as there are processors, each within its time.
+local function runAll(jobs)
+  local folder = capture("mktemp -d"):match("%S+")
+  local list = assert(io.open(folder .. "/jobs", "w"))
+  for i, job in ipairs(jobs) do
+    list:write(("(timeout 1500 %s) >%s/%d 2>&1; echo $? >>%s/%d\0"):format(job.command, folder, i, folder, i))
+  end
+  list:close()
+  capture(("xargs -0 -P $(nproc) -I JOB sh -c JOB <%s/jobs"):format(folder))
+  for i, job in ipairs(jobs) do
+    local output, code = read(("%s/%d"):format(folder, i)):match("^(.-)(%d+)\n$")
+    job.output, job.ok = output, code == "0"
+  end
+  os.execute("rm -r " .. folder)
+end
+
+-- Run jobs and count what they say, summed up by their `group`.
+local function countedPrograms(jobs)
+  local groups, sums = {}, {}
+  runAll(jobs)
+  for _, job in ipairs(jobs) do
+    local good, bad = tally(job)
+    local sum = sums[job.group]
+    if not sum then
+      sum = { 0, 0 }
+      groups[#groups + 1], sums[job.group] = job.group, sum
+    end
+    sum[1], sum[2] = sum[1] + good, sum[2] + bad
+    if bad > 0 then
+      print(job.output)
+      say("FAILED: %s (%s)", job.command, job.group)
+    end
+  end
+  for _, group in ipairs(groups) do
+    local good, bad = table.unpack(sums[group])
+    passed, failed = passed + good, failed + bad
+    say("%s: %d passed, %d failed", group, good, bad)
+  end
+end
+
+-- The lines that a command prints.
+local function files(command)
   local list = {}
-  for name in capture("ls " .. pattern .. " 2>/dev/null"):gmatch("[^\n]+") do list[#list + 1] = name end
+  for name in capture(command):gmatch("[^\n]+") do list[#list + 1] = name end
   return list
 end
 
@@ -53,17 +98,10 @@ local function absent(what, command)
   count(output == "", what, output)
 end
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
-
 -- Every name that C registers stands in the LuaCATS file.
 local function documented()
   local meta, missing = read("lua/twistlua/meta/core.lua"), {}
-  for _, path in ipairs(files("bindings/*.c")) do
+  for _, path in ipairs(files "ls bindings/*.c") do
     for name in read(path):gmatch('{"(%a[%w]*)", *[%l_]+}') do
       if not meta:find("[.:]" .. name .. "%(") then missing[#missing + 1] = path .. ": " .. name end
     end
@@ -83,18 +121,23 @@ local function layers()
   documented()
 end
 
-local function programs(preset)
-  for _, source in ipairs(files("spec/runtime/*_test.c spec/bindings/*_test.c")) do
+local function programs(jobs, preset)
+  for _, source in ipairs(files "ls spec/runtime/*_test.c spec/bindings/*_test.c") do
     local name = source:match("([^/]+)%.c$")
-    countedProgram(("%s (%s)"):format(name, preset), ("build/%s/%s"):format(preset, name))
+    jobs[#jobs + 1] = { group = ("C tests (%s)"):format(preset), command = ("build/%s/%s"):format(preset, name) }
   end
 end
 
-local function specs(preset, reactor, paths, collector)
-  local command = ("env TWISTLUA_COLLECTOR=%s TWISTLUA_REACTOR=%s build/%s/twistlua spec/runner.lua %s")
-    :format(collector or "default", reactor, preset, paths)
-  local name = collector and preset .. ", collector " .. collector or preset
-  countedProgram(("specs on %s (%s)"):format(reactor, name), command)
+-- Each file of specs in a process of its own.
+local function specs(jobs, preset, reactor, paths, collector)
+  local group = ("specs on %s (%s%s)"):format(reactor, preset, collector and ", collector " .. collector or "")
+  for _, path in ipairs(files(("find %s -name '*_spec.lua' | sort"):format(paths))) do
+    jobs[#jobs + 1] = {
+      group = group,
+      command = ("env TWISTLUA_COLLECTOR=%s TWISTLUA_REACTOR=%s build/%s/twistlua spec/runner.lua %s %s")
+        :format(collector or "default", reactor, preset, collector and "--exclude-tags=big" or "", path),
+    }
+  end
 end
 
 local function plainLua()
@@ -104,15 +147,19 @@ local function plainLua()
 end
 
 local function preset(name)
+  local jobs = {}
   say("building (%s)", name)
   local output, ok = capture("scripts/build " .. name)
   count(ok, "build (" .. name .. ")", output)
   if not ok then return end
-  programs(name)
-  specs(name, "epoll", "spec/lua spec/bindings spec/system")
-  if quick then return end
-  specs(name, "poll", "spec/system")
-  specs(name, "select", "spec/system")
+  programs(jobs, name)
+  specs(jobs, name, "epoll", "spec/lua spec/bindings spec/system")
+  if not quick then
+    specs(jobs, name, "poll", "spec/system")
+    specs(jobs, name, "select", "spec/system")
+    if name == "release" then specs(jobs, name, "epoll", "spec/lua spec/bindings", "aggressive") end
+  end
+  countedPrograms(jobs)
 end
 
 -- What threads share, under ThreadSanitizer: a report changes the exit status. It wants its memory where
@@ -122,18 +169,22 @@ local function threads()
   local output, ok = capture("scripts/build thread twistlua wakeup_test workers_test")
   count(ok, "build (thread)", output)
   if not ok then return end
-  for _, name in ipairs { "wakeup_test", "workers_test" } do
-    countedProgram(name .. " (thread)", "setarch -R build/thread/" .. name)
+  local jobs = {}
+  for _, program in ipairs {
+    "wakeup_test", "workers_test",
+    "twistlua spec/runner.lua spec/bindings/transfer_spec.lua spec/system/file_spec.lua spec/system/threads",
+  } do
+    jobs[#jobs + 1] = { group = "threads (thread)", command = "setarch -R build/thread/" .. program }
   end
-  countedProgram("specs of threads (thread)", "setarch -R build/thread/twistlua spec/runner.lua "
-    .. "spec/bindings/transfer_spec.lua spec/system/file_spec.lua spec/system/threads")
+  countedPrograms(jobs)
 end
 
 layers()
 preset("release")
 plainLua()
-if not quick then specs("release", "epoll", "--exclude-tags=big spec/lua spec/bindings", "aggressive") end
-if not quick then preset("sanitize") end
-if not quick then threads() end
+if not quick then
+  preset("sanitize")
+  threads()
+end
 print(("%d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0)

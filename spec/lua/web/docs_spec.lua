@@ -12,6 +12,10 @@ local function read(path)
   return file:read("a")
 end
 
+-- These hold the reactor that they were loaded with, which is not to be one in memory.
+require "twistlua.file"
+require "twistlua.threads"
+
 local page = read("docs/web.md")
 
 -- What the site that a snippet serves on `reactor` answers.

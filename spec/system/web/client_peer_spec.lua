@@ -11,6 +11,7 @@ local nginx     = require "system.web.nginx"
 local peer      = require "system.web.client_peer"
 local reactor   = require "twistlua.reactor"
 local ssl       = require "twistlua.ssl"
+local task      = require "twistlua.task"
 
 local await = defer.await
 
@@ -120,6 +121,7 @@ describe("the web client", function()
     })
     local body = await(client.get("http://any.example/path", { agent = agent })).body
     relay:signal "TERM"
+    await(task.deferLater(reactor, 0))   -- in which the connection is closed; socat ends with it
     relay:finish()
     os.remove(path)
     assert.equal("/path", body)

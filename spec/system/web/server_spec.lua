@@ -113,7 +113,7 @@ print(order == sorted(order), data.count(b"HTTP/1.1 200") == 4, data[data.rindex
   end)
 
   it("answers a client that has ended its side behind its requests", function()
-    for _ = 1, 20 do
+    for _ = 1, 8 do
       local outcome = child.run({ "nc", "-N", "127.0.0.1", port }, {
         stdin = ("GET / HTTP/1.1\r\nHost: a\r\n\r\n"):rep(2) .. "GET /large HTTP/1.1\r\nHost: a\r\n\r\nBAD\r\n\r\n",
       })
