@@ -10,8 +10,9 @@ local errors   = require "twistlua.error"
 local options  = require "twistlua.options"
 local policies = require "twistlua.protocols.policies.wrapping"
 
-local HIGH_WATER = 65536   -- bytes that wait here and pause a push producer
-local LINGER     = 5       -- seconds for the other side's close_notify
+local HIGH_WATER        = 65536   -- bytes that wait here and pause a push producer
+local LINGER            = 5       -- seconds for the other side's close_notify
+local HANDSHAKE_TIMEOUT = 30      -- seconds
 
 ---The protocol of the lower transport, and the transport of the wrapped protocol (Twisted: TLSMemoryBIOProtocol).
 ---@class twistlua.TLSMemoryBIOProtocol: twistlua.ProtocolWrapper
@@ -43,12 +44,21 @@ function TLSMemoryBIOProtocol:makeConnection(transport)
   self._shutdown = false        -- our end was asked for
   self._endSent = false
   self._producer, self._streaming, self._producerPaused = nil, nil, false
-  self._flushing, self._resuming, self._lingering = nil, nil, nil   -- delayed calls
+  self._flushing, self._resuming, self._lingering, self._shaking = nil, nil, nil, nil   -- delayed calls
   self.transport = transport
   self.connected = true
   factory:registerProtocol(self)
+  if factory.handshakeTimeout > 0 then self:_limitHandshake() end
   self.wrappedProtocol:makeConnection(self)
   self:_advance()
+end
+
+function TLSMemoryBIOProtocol:_limitHandshake()
+  self._shaking = self.factory:callLater(self.factory.handshakeTimeout, function()
+    self._shaking = nil
+    if self.disconnected then return end
+    self:_abort(errors.SSLError("the TLS handshake took too long", { code = "ETLS" }))
+  end)
 end
 
 -- ---- From below ----------------------------------------------------------------------------
@@ -71,6 +81,8 @@ function TLSMemoryBIOProtocol:_shakeHands()
   if done == nil then return self:_failed(message, code) end
   self._established = done
   if not done then return end
+  if self._shaking then self._shaking:cancel() end
+  self._shaking = nil
   self.negotiatedProtocol = self._session:protocol()
   local wrapped = self.wrappedProtocol
   if wrapped.handshakeCompleted then wrapped:handshakeCompleted() end
@@ -119,7 +131,7 @@ function TLSMemoryBIOProtocol:connectionLost(reason)
     reason = Failure(errors.ConnectionLost("the other side ended the connection without a TLS close_notify"))
   end
   self.connected, self.disconnected, self.disconnecting = false, true, true
-  for _, name in ipairs { "_flushing", "_resuming", "_lingering" } do
+  for _, name in ipairs { "_flushing", "_resuming", "_lingering", "_shaking" } do
     if self[name] then self[name]:cancel() end
     self[name] = nil
   end
@@ -227,8 +239,11 @@ function TLSMemoryBIOProtocol:loseWriteConnection()
 end
 
 function TLSMemoryBIOProtocol:abortConnection()
-  if self.disconnected then return end
-  self._reason = Failure(errors.ConnectionAborted())
+  if not self.disconnected then self:_abort(errors.ConnectionAborted()) end
+end
+
+function TLSMemoryBIOProtocol:_abort(reason)
+  self._reason = Failure(reason)
   self.disconnecting, self.disconnected = true, true
   self.transport:abortConnection()
 end
@@ -326,12 +341,15 @@ local TLSMemoryBIOFactory = policies.WrappingFactory:extend("TLSMemoryBIOFactory
 
 TLSMemoryBIOFactory.protocol = TLSMemoryBIOProtocol
 
+local OPTIONS = { hostname = "string", clock = "table", handshakeTimeout = "number" }
+
 ---@param contextFactory twistlua.ssl.CertificateOptions or any object with getContext() and perhaps hostname
 ---@param isClient boolean the role in the handshake
 ---@param wrappedFactory twistlua.Factory
----@param given? { hostname?: string, clock?: twistlua.Clock } hostname for a client whose contextFactory has none
+---@param given? { hostname?: string, clock?: twistlua.Clock, handshakeTimeout?: number } hostname for a client whose
+---  contextFactory has none; handshakeTimeout in seconds, default 30, 0 for none
 function TLSMemoryBIOFactory:init(contextFactory, isClient, wrappedFactory, given)
-  given = options.check("TLSMemoryBIOFactory", given, { hostname = "string", clock = "table" }, 4)
+  given = options.check("TLSMemoryBIOFactory", given, OPTIONS, 4)
   if type(contextFactory) ~= "table" or not contextFactory.getContext then
     error("TLSMemoryBIOFactory: a context factory (see twistlua.ssl) expected, got " .. type(contextFactory), 3)
   end
@@ -339,6 +357,7 @@ function TLSMemoryBIOFactory:init(contextFactory, isClient, wrappedFactory, give
   self.isClient = isClient
   self.hostname = isClient and (given.hostname or contextFactory.hostname) or nil
   self.clock = given.clock
+  self.handshakeTimeout = given.handshakeTimeout or HANDSHAKE_TIMEOUT
   self._contextFactory = contextFactory
 end
 

@@ -18,7 +18,9 @@ local function joined(given)
     function factory.buildProtocol() return wrapped end
     for _ = 1, given.depth or 1 do
       factory = tls.TLSMemoryBIOFactory(isClient and ends.trust() or ends.identity(given.certificate), isClient,
-        factory, { clock = clock, hostname = isClient and "localhost" or nil })
+        factory, {
+          clock = clock, hostname = isClient and "localhost" or nil, handshakeTimeout = given.handshakeTimeout,
+        })
     end
     return factory:buildProtocol()
   end
@@ -202,6 +204,30 @@ describe("TLSMemoryBIOProtocol", function()
     server.transport:loseConnection()
     settle()
     assert.equal("stop", told[#told])
+  end)
+
+  it("gives up a handshake that takes too long", function()
+    for timeout, seconds in pairs { [false] = 30, [2] = 2 } do
+      local server, client, settle, clock = joined { handshakeTimeout = timeout or nil }
+      clock:advance(seconds - 0.5)
+      assert.is_nil(server.reason)
+      clock:advance(0.5)
+      settle()
+      ends.isExactly(server.reason, "SSLError")
+      assert.matches("the TLS handshake took too long", tostring(server.reason.value), 1, true)
+      assert.is_not_nil(client.reason)
+      assert.same({}, clock:getDelayedCalls())
+    end
+  end)
+
+  it("lets go of the handshake's time when it is done, and knows none where that is wanted", function()
+    local server, _, settle, clock = joined()
+    settle()
+    assert.is_true(server.secured)
+    assert.same({}, clock:getDelayedCalls())
+    server, _, _, clock = joined { handshakeTimeout = 0 }
+    clock:advance(1000)
+    assert.is_nil(server.reason)
   end)
 
   it("raises for misuse", function()
