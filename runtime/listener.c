@@ -2,7 +2,8 @@
  * listener.c -- sockets that accept connections.
  * Accepts come in batches whose size follows the load. Out of descriptors, the reactor's
  * reserve one is given up for a moment so that the surplus can be refused: otherwise the
- * socket would stay readable and the loop would spin without serving anybody. */
+ * socket would stay readable and the loop would spin without serving anybody. Where there is
+ * not even that one, or the system is out of memory, the listener rests for a moment. */
 #include <string.h>
 
 #include "reactor.h"
@@ -10,12 +11,16 @@
 
 enum { LARGEST_BATCH = 64 };
 
+static const double REST = 0.1; /* seconds */
+
 struct twl_listener {
     struct twl__link link; /* in reactor->listeners while open */
     twl_reactor *reactor;
     const twl_listener_events *events;
     void *context;
     ev_io io;
+    ev_timer rest; /* active while nothing can be accepted */
+    bool paused;
     int batch;   /* accepts in one turn: it doubles until one comes too many */
     bool locked; /* it holds the lock of a UNIX socket */
     bool *
@@ -33,6 +38,23 @@ static void report(twl_listener *listener, int code)
     if (listener->events->on_error) listener->events->on_error(listener, code);
 }
 
+static void take_rest(twl_listener *listener)
+{
+    struct ev_loop *loop = listener->reactor->loop;
+
+    ev_io_stop(loop, &listener->io);
+    ev_timer_set(&listener->rest, REST, 0.);
+    ev_timer_start(loop, &listener->rest);
+}
+
+static void on_rested(struct ev_loop *loop, ev_timer *rest, int events)
+{
+    twl_listener *listener = rest->data;
+    (void)events;
+
+    if (!listener->paused) ev_io_start(loop, &listener->io);
+}
+
 static void refuse_surplus(twl_listener *listener, int code)
 {
     twl_reactor *reactor = listener->reactor;
@@ -46,7 +68,14 @@ static void refuse_surplus(twl_listener *listener, int code)
         reactor->reserve_fd = twl__reserve_open();
         if (rc < 0) break;
     }
+    if (rc < 0 && rc != TWL__AGAIN) take_rest(listener);
     report(listener, code);
+}
+
+/* Errors that come back at once as long as nothing else changes. */
+static bool lasts(int code)
+{
+    return code == -ENOBUFS || code == TWL_ENOMEM;
 }
 
 /* It could not be opened while there were no descriptors, or another thread took its place. */
@@ -67,6 +96,7 @@ static bool accept_one(twl_listener *listener)
     } else if (rc == -EMFILE || rc == -ENFILE) {
         refuse_surplus(listener, rc);
     } else if (rc != TWL__AGAIN && rc != TWL_ECONNABORTED) {
+        if (lasts(rc)) take_rest(listener);
         report(listener, rc);
     }
     return rc == 0 || rc == TWL_ECONNABORTED;
@@ -110,6 +140,8 @@ void twl_listener_init(void *memory, twl_reactor *reactor,
     listener->context = context;
     ev_io_init(&listener->io, on_io, -1, EV_READ);
     listener->io.data = listener;
+    ev_timer_init(&listener->rest, on_rested, 0., 0.);
+    listener->rest.data = listener;
 }
 
 void *twl_listener_context(const twl_listener *listener)
@@ -140,6 +172,7 @@ int twl_listener_open(twl_listener *listener, const twl_listener_config *config)
     renew_reserve(reactor);
     listener->locked = config->lock;
     listener->batch = 1;
+    listener->paused = false;
     twl__watches_forget(reactor, fd);
     ev_io_set(&listener->io, fd, EV_READ);
     ev_io_start(reactor->loop, &listener->io);
@@ -155,6 +188,7 @@ void twl_listener_close(twl_listener *listener)
     if (listener->closed) *listener->closed = true;
     listener->closed = NULL;
     ev_io_stop(listener->reactor->loop, &listener->io);
+    ev_timer_stop(listener->reactor->loop, &listener->rest);
     twl__unlink(&listener->link);
     if (listener->file.inode &&
         twl__socket_local(listener->io.fd, &address) == 0) {
@@ -170,9 +204,10 @@ void twl_listener_close(twl_listener *listener)
 void twl_listener_pause(twl_listener *listener, bool paused)
 {
     if (!is_open(listener)) return;
+    listener->paused = paused;
     if (paused)
         ev_io_stop(listener->reactor->loop, &listener->io);
-    else
+    else if (!ev_is_active(&listener->rest))
         ev_io_start(listener->reactor->loop, &listener->io);
 }
 

@@ -749,6 +749,33 @@ static void finds_its_reserve_again_when_there_was_none(void)
     server_finish(&server);
 }
 
+/* Even without the reserve the loop does not spin, and all that waited is accepted later. */
+static void rests_when_there_is_not_even_a_reserve(void)
+{
+    enum { COUNT = 5 };
+    int clients[COUNT];
+    struct server server;
+
+    server_begin(&server);
+    limit_begin(1);
+    CHECK_INT(0, open_tcp(&server, "127.0.0.1", 0));
+    limit_end();
+    for (int i = 0; i < COUNT; i++) clients[i] = connect_to(&server);
+    limit_begin(0);
+    while (server.errors == 0) twl_reactor_step(server.reactor, 1.);
+    CHECK_INT(-EMFILE, server.last_error);
+    CHECK(turns_of_a_moment(server.reactor) < 10);
+    CHECK_INT(0, server.accepted);
+    twl_listener_pause(server.listener, true);
+    limit_end();
+    CHECK(turns_of_a_moment(server.reactor) < 10);
+    CHECK_INT(0, server.accepted);
+    twl_listener_pause(server.listener, false);
+    while (server.accepted < COUNT) twl_reactor_step(server.reactor, 1.);
+    for (int i = 0; i < COUNT; i++) close(clients[i]);
+    server_finish(&server);
+}
+
 int main(void)
 {
     check_begin();
@@ -781,5 +808,6 @@ int main(void)
     RUN(takes_a_lock_back_when_it_cannot_listen);
     RUN_EVERYWHERE(refuses_the_surplus_when_descriptors_run_out);
     RUN(finds_its_reserve_again_when_there_was_none);
+    RUN_EVERYWHERE(rests_when_there_is_not_even_a_reserve);
     return check_end();
 }
