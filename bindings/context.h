@@ -55,9 +55,6 @@ typedef struct twl_context {
 #define twl__context_of(L)                                                     \
     ((twl_context *)lua_touserdata(L, lua_upvalueindex(1)))
 
-/* require "twistlua": a table with the version; the modules are twistlua.reactor and so on. */
-TWL_API int luaopen_twistlua(lua_State *L);
-
 /* The context of [L]'s universe, made if need be, with the core table in package.loaded and
  * the searcher for the embedded modules. [-0, +0] May raise a memory error. */
 twl_context *twl__context_open(lua_State *L);

@@ -36,7 +36,17 @@ extern "C" {
 #define TWL_API
 #endif
 
+/* ---- Version ------------------------------------------------------------------------ */
+
+/* What a program is compiled with. The build takes the library's version from here. */
 #define TWL_VERSION "0.1.0"
+#define TWL_VERSION_NUMBER 1000 /* 1000000 major + 1000 minor + patch */
+
+/* What it runs with: twl_version_number() >= TWL_VERSION_NUMBER where a function may be newer
+ * than the library. Libraries of another major version, and before 1.0 of another minor one,
+ * are not loaded in the first place: they have another soname. */
+TWL_API const char *twl_version(void);
+TWL_API int twl_version_number(void);
 
 /* ---- Error codes -------------------------------------------------------------------- */
 
@@ -583,6 +593,11 @@ typedef struct twl_pem {
     const char *file;
 } twl_pem;
 
+#define TWL_PEM_NONE                                                           \
+    {                                                                          \
+        NULL, 0, NULL                                                          \
+    }
+
 enum twl_tls_version {
     TWL_TLS_DEFAULT,
     TWL_TLS_1_0,
@@ -626,8 +641,10 @@ typedef struct twl_tls_config {
 
 #define TWL_TLS_CONFIG_INIT                                                    \
     {                                                                          \
-        .size = sizeof(twl_tls_config), .trust_system = true,                  \
-        .session_lifetime = 86400.                                             \
+        sizeof(twl_tls_config), TWL_PEM_NONE, TWL_PEM_NONE, NULL,              \
+        TWL_PEM_NONE, TWL_PEM_NONE, NULL, true, TWL_TLS_NOT_ASKED,             \
+        TWL_TLS_DEFAULT, TWL_TLS_DEFAULT, false, NULL, NULL, TWL_PEM_NONE,     \
+        NULL, false, false, 86400., NULL, NULL                                 \
     }
 
 /* Make a context of [config]. On failure the code is TWL_ETLSCONFIG, or what the system said of
@@ -754,7 +771,7 @@ typedef struct twl_tls_start {
 
 #define TWL_TLS_START_INIT                                                     \
     {                                                                          \
-        .size = sizeof(twl_tls_start), .timeout = 30.                          \
+        sizeof(twl_tls_start), NULL, false, NULL, 30., NULL, 0, NULL           \
     }
 
 /* Go on in TLS. What was written before leaves as it is, what is written from now on is
@@ -1894,6 +1911,15 @@ TWL_API twl_value twl_deferred_result(const twl_deferred *d);
 /* Take the result of a ready Deferred, which is left with nothing. A hosted one is the caller's
  * business from here on: drop is not called. */
 TWL_API twl_value twl_deferred_take(twl_deferred *d);
+
+/* ---- Lua ----------------------------------------------------------------------------------- */
+
+struct lua_State;
+
+/* The module "twistlua", for a Lua state of the host's: a table with the version. It is opened by
+ * luaL_requiref(L, "twistlua", luaopen_twistlua, 0); require() then finds twistlua.reactor and
+ * all the others. */
+TWL_API int luaopen_twistlua(struct lua_State *L);
 
 #ifdef __cplusplus
 }

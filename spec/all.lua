@@ -146,12 +146,19 @@ local function plainLua()
     assert(require("twistlua")._VERSION)']])
 end
 
+-- What others link with.
+local function library(jobs)
+  check("libtwistlua.so exports what spec/symbols.txt lists", "lua5.4 spec/symbols.lua")
+  jobs[#jobs + 1] = { group = "installation", command = "lua5.4 spec/install.lua" }
+end
+
 local function preset(name)
   local jobs = {}
   say("building (%s)", name)
   local output, ok = capture("scripts/build " .. name)
   count(ok, "build (" .. name .. ")", output)
   if not ok then return end
+  if name == "release" then library(jobs) end
   programs(jobs, name)
   specs(jobs, name, "epoll", "spec/lua spec/bindings spec/system")
   if not quick then

@@ -10,8 +10,6 @@
 
 #include "check.h"
 
-int luaopen_twistlua(lua_State *L);
-
 /* Requests in a row that are refused in the second pass; and where a sanitizer makes each child
  * dear, not every n. */
 #ifdef __SANITIZE_ADDRESS__
