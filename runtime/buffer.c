@@ -106,11 +106,10 @@ int twl__buffer_hold(twl_reactor *reactor, struct twl__buffer *buffer,
     return 0;
 }
 
-const struct twl__file_segment *
-twl__buffer_file(const struct twl__buffer *buffer)
+struct twl__file_segment *twl__buffer_file(const struct twl__buffer *buffer)
 {
     if (!buffer->first || buffer->first->bytes) return NULL;
-    return (const struct twl__file_segment *)(void *)buffer->first;
+    return (struct twl__file_segment *)(void *)buffer->first;
 }
 
 int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,

@@ -30,6 +30,7 @@ struct twl__file_segment {
     uint64_t offset;
     uint64_t size;
     double modified;
+    double looked; /* on the loop's clock, when that was so */
 };
 
 int twl__buffer_copy(twl_reactor *reactor, struct twl__buffer *buffer,
@@ -43,8 +44,7 @@ void twl__buffer_append(struct twl__buffer *buffer,
                         struct twl__segment *segment);
 
 /* The part of a file that is at the front, or NULL. */
-const struct twl__file_segment *
-twl__buffer_file(const struct twl__buffer *buffer);
+struct twl__file_segment *twl__buffer_file(const struct twl__buffer *buffer);
 
 /* Describe the front of the queue, up to a file, in at most [max] entries; returns how many. */
 int twl__buffer_peek(const struct twl__buffer *buffer, struct iovec *vectors,

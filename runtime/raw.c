@@ -57,7 +57,7 @@ long twl_raw_receive(int fd, char *buffer, size_t size)
 long twl_raw_send(int fd, const char *bytes, size_t length)
 {
     struct iovec vector = {(char *)(uintptr_t)bytes, length};
-    long sent = twl__socket_send(fd, &vector, 1);
+    long sent = twl__socket_send(fd, &vector, 1, false);
     return sent < 0 ? public_code((int)sent) : sent;
 }
 

@@ -14,6 +14,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+
 enum { LOCK_PATH = TWL_ADDRESS_TEXT + 8 };
 
 int twl__socket_error(void)
@@ -187,17 +191,18 @@ long twl__socket_receive(int fd, char *buffer, size_t size)
     return received < 0 ? twl__socket_error() : (long)received;
 }
 
-long twl__socket_send(int fd, const struct iovec *vectors, int count)
+long twl__socket_send(int fd, const struct iovec *vectors, int count, bool more)
 {
+    const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)vectors,
                              .msg_iovlen = (size_t)count};
     ssize_t sent;
 
     do {
         if (count == 1)
-            sent = send(fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL);
+            sent = send(fd, vectors->iov_base, vectors->iov_len, flags);
         else
-            sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+            sent = sendmsg(fd, &message, flags);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? twl__socket_error() : (long)sent;
 }

@@ -31,7 +31,9 @@ int twl__socket_outcome(int fd);
 
 /* Bytes received; 0 is the peer's end. */
 long twl__socket_receive(int fd, char *buffer, size_t size);
-long twl__socket_send(int fd, const struct iovec *vectors, int count);
+/* [more] of it follows at once: the kernel need not send a packet for this alone. */
+long twl__socket_send(int fd, const struct iovec *vectors, int count,
+                      bool more);
 /* Of the file [file], of which something must be left; 0: nothing is. */
 long twl__socket_send_file(int fd, int file, uint64_t offset, size_t length);
 int twl__socket_shutdown(int fd);

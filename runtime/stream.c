@@ -129,7 +129,7 @@ void twl__stream_offer(twl_stream *stream)
     struct iovec vectors[VECTORS];
     int count = twl__buffer_peek(&stream->output, vectors, VECTORS);
 
-    if (count > 0) twl__socket_send(stream->io.fd, vectors, count);
+    if (count > 0) twl__socket_send(stream->io.fd, vectors, count, false);
 }
 
 static bool has_output(const twl_stream *stream)
@@ -149,9 +149,9 @@ static long send_front(twl_stream *stream, bool of_file)
     struct iovec vectors[VECTORS];
 
     if (of_file) return twl__stream_send_file(stream);
-    return twl__socket_send(
-        stream->io.fd, vectors,
-        twl__buffer_peek(&stream->output, vectors, VECTORS));
+    return twl__socket_send(stream->io.fd, vectors,
+                            twl__buffer_peek(&stream->output, vectors, VECTORS),
+                            stream->output.in_files > 0);
 }
 
 /* Hand the queue to the kernel. Leaves it empty, blocked, or the stream CLOSED. A file that goes

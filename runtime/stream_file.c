@@ -30,7 +30,8 @@ static bool sigpipe_is_pending(void)
 }
 
 /* sendfile() has no MSG_NOSIGNAL, and a library must not take the host's signal over: it is
- * blocked for the thread, and the one that the call itself raised is taken away. */
+ * blocked for the thread, and the one that the call itself raised is taken away. It raises one also
+ * where some bytes had been sent before the end of the connection was noticed. */
 long twl__socket_send_file(int fd, int file, uint64_t offset, size_t length)
 {
     const struct timespec now = {0, 0};
@@ -44,8 +45,8 @@ long twl__socket_send_file(int fd, int file, uint64_t offset, size_t length)
     do sent = sendfile(fd, file, &from, length);
     while (sent < 0 && errno == EINTR);
     long result = sent < 0 ? twl__socket_error() : (long)sent;
-    if (result == -EPIPE && sigismember(&before, SIGPIPE) == 0 &&
-        sigpipe_is_pending())
+    bool full = result == TWL__AGAIN || (size_t)result == length;
+    if (!full && sigismember(&before, SIGPIPE) == 0 && sigpipe_is_pending())
         sigtimedwait(&pipe, NULL, &now);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return result;
@@ -72,11 +73,14 @@ long twl__socket_send_file(int fd, int file, uint64_t offset, size_t length)
 
 /* ---- Sending ---------------------------------------------------------------------------- */
 
-/* A file that is appended to while it is sent, such as a log, has not changed. */
-static bool was_changed(const struct twl__file_segment *file)
+/* A file that is appended to while it is sent, such as a log, has not changed. Once in a turn is
+ * enough: most files are queued and sent in one. */
+static bool was_changed(struct twl__file_segment *file, double now)
 {
     twl_file_info info;
 
+    if (file->looked == now) return false;
+    file->looked = now;
     if (twl_file_stat_fd(file->fd, &info) < 0) return true;
     if (info.size < file->offset + file->base.length) return true;
     return info.size <= file->size && info.modified > file->modified;
@@ -84,11 +88,11 @@ static bool was_changed(const struct twl__file_segment *file)
 
 long twl__stream_send_file(twl_stream *stream)
 {
-    const struct twl__file_segment *file = twl__buffer_file(&stream->output);
+    struct twl__file_segment *file = twl__buffer_file(&stream->output);
     size_t left = file->base.length - file->base.sent;
     long sent;
 
-    if (was_changed(file)) return TWL_ECHANGED;
+    if (was_changed(file, ev_now(stream->reactor->loop))) return TWL_ECHANGED;
     sent = twl__socket_send_file(stream->io.fd, file->fd,
                                  file->offset + file->base.sent,
                                  left < PIECE ? left : PIECE);
@@ -127,6 +131,7 @@ static int queue(twl_stream *stream, int fd, uint64_t offset, uint64_t length,
         .offset = offset,
         .size = info.size,
         .modified = info.modified,
+        .looked = ev_now(stream->reactor->loop),
     };
     twl__buffer_append(&stream->output, &segment->base);
     return 0;
