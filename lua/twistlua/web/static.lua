@@ -12,6 +12,8 @@ local types     = require "twistlua.web.static.types"
 
 local NOT_DONE_YET = require("twistlua.web.server").NOT_DONE_YET
 
+local KNOWN_MAX = 1000   -- files
+
 local NEIGHBOURS = { { coding = "br", suffix = ".br" }, { coding = "gzip", suffix = ".gz" } }
 
 ---Whether a decoded segment of a path could lead out of its directory.
@@ -61,6 +63,8 @@ function File:init(path, given)
   self.listing       = given.listing ~= false
   self.hidden        = given.hidden or false
   self.precompressed = given.precompressed ~= false
+  self._known        = {}   -- relative path -> FileInfo
+  self._knownCount   = 0
 end
 
 ---Let requests leave an extension away (Twisted: ignoreExt).
@@ -86,6 +90,7 @@ function File:_relative(segments)
     local segment = segments[index]
     if segment == "" or isDangerous(segment) or (segment:byte() == 46 and not self.hidden) then return nil end
   end
+  if count == 1 then return segments[1], directory end
   return table.concat(segments, "/", 1, count), directory
 end
 
@@ -157,20 +162,36 @@ function File:_neighbour(request, relative, modified)
   end
 end
 
-function File:_sendFile(request, relative, file, size, modified)
+-- What there is to know of a file, found out once for all requests until it changes.
+function File:_know(relative, size, modified)
+  local known = self._known[relative]
+  if known and known.size == size and known.modified == modified then return known end
   local place = relative == "" and self.path or self.path .. "/" .. relative
-  local process = self.processors[types.extensionOf(place) or ""]
+  local info = { type = self:typeOf(place), size = size, modified = modified }
+  info.extension = types.extensionOf(place) or ""
+  info.varies = self.precompressed and relative ~= "" and types.isCompressible(info.type)
+  if not response.describe(info) then return info end
+  if not known then
+    if self._knownCount == KNOWN_MAX then self._known, self._knownCount = {}, 0 end
+    self._knownCount = self._knownCount + 1
+  end
+  self._known[relative] = info
+  return info
+end
+
+function File:_sendFile(request, relative, file, size, modified)
+  local info = self:_know(relative, size, modified)
+  local process = self.processors[info.extension]
   if process then
     file:close()
-    return process(place, self):render(request)
+    return process(relative == "" and self.path or self.path .. "/" .. relative, self):render(request)
   end
-  local info = { type = self:typeOf(place), size = size, modified = modified }
-  if self.precompressed and relative ~= "" and types.isCompressible(info.type) then
-    info.varies = true
+  if info.lines and response.sendWhole(request, file, info) then return NOT_DONE_YET end
+  if info.varies then
     local neighbour, itsSize, changed, coding = self:_neighbour(request, relative, modified)
     if neighbour then
       file:close()
-      file, info.size, info.modified, info.coding = neighbour, itsSize, changed, coding
+      file, info = neighbour, { type = info.type, size = itsSize, modified = changed, coding = coding, varies = true }
     end
   end
   response.send(request, file, info)
@@ -240,7 +261,6 @@ local Below = Resource:extend("File")
 Below.isLeaf = true
 
 function Below:init(file, name)
-  Resource.init(self)
   self._file, self._name = file, name
 end
 

@@ -15,6 +15,7 @@ local root, write = raw.directory()
 os.execute(("mkdir -p %s/dir/sub %s/empty %s.outside"):format(root, root, root))
 write("page.html", "<p>page</p>")
 write("big.bin", BIG)
+write("100k.txt", ("x"):rep(100000))
 write("text.txt", "0123456789")
 write(".hidden", "hidden")
 write("odd <name>&\".txt", "odd")
@@ -345,6 +346,93 @@ describe("static.File", function()
       for _ = 1, 20 do await(require("twistlua.task").deferLater(reactor, 0.001)) end
       assert.equal(before, open())
     end)
+  end)
+
+  -- What the first packets of a file are answered by ends the call that sends it, with some sent and a SIGPIPE.
+  serves("is not ended by clients that leave at once", nil, function(port)
+    local Hasty, factory = protocol.Protocol:extend("Hasty"), protocol.ClientFactory()
+    factory.noisy, factory.protocol, factory.lost = false, Hasty, {}
+    function Hasty:connectionMade()
+      self.transport:write("GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+      self.transport:loseConnection()
+    end
+    function Hasty.connectionLost() table.remove(factory.lost):callback(nil) end
+    local lost = {}
+    for index = 1, 20 do
+      lost[index] = defer.Deferred()
+      factory.lost[index] = lost[index]
+      reactor:connectTCP("127.0.0.1", port, factory)
+    end
+    await(defer.gatherResults(lost))
+    assert.equal(100000, #raw.ask(port, "/100k.txt").body)
+  end)
+
+  describe("what is known of a file", function()
+    local function replace(content, date)
+      write("known.txt", content)
+      os.execute(("touch -d '%s UTC' %s/known.txt"):format(date, root))
+    end
+
+    serves("holds until it changes", nil, function(port)
+      replace("first", "2020-01-01")
+      local first, again = raw.ask(port, "/known.txt"), raw.ask(port, "/known.txt")
+      assert.same({ first.body, first.headers }, { again.body, again.headers })
+      assert.equal("Accept-Encoding", again.headers.vary)
+      replace("other", "2020-01-02")
+      local other = raw.ask(port, "/known.txt")
+      assert.same({ "other", "Thu, 02 Jan 2020 00:00:00 GMT" }, { other.body, other.headers["last-modified"] })
+      assert.not_equal(first.headers.etag, other.headers.etag)
+      replace("longer", "2020-01-02")
+      assert.equal("longer", raw.ask(port, "/known.txt").body)
+    end)
+
+    serves("is not said where it was asked for something else", nil, function(port)
+      replace("0123456789", "2020-01-01")
+      local tag = raw.ask(port, "/known.txt").headers.etag
+      assert.equal(304, raw.ask(port, "/known.txt", { ["If-None-Match"] = tag }).status)
+      assert.equal(304, raw.ask(port, "/known.txt", { ["If-Modified-Since"] = MODIFIED }).status)
+      assert.equal(412, raw.ask(port, "/known.txt", { ["If-Match"] = '"other"' }).status)
+      local old = "Tue, 01 Jan 2019 00:00:00 GMT"
+      assert.equal(412, raw.ask(port, "/known.txt", { ["If-Unmodified-Since"] = old }).status)
+      assert.equal("123", raw.ask(port, "/known.txt", { Range = "bytes=1-3" }).body)
+      assert.equal("", raw.ask(port, "/known.txt", nil, "HEAD").body)
+      write("known.txt.gz", "packed")
+      assert.equal("packed", raw.ask(port, "/known.txt", { ["Accept-Encoding"] = "gzip" }).body)
+    end)
+
+    it("is forgotten when it becomes much", async(function()
+      local file = static.File(root)
+      raw.serving(file, function(port)
+        replace("0123456789", "2020-01-01")
+        file._knownCount = 1000
+        raw.ask(port, "/known.txt")
+        assert.equal(1, file._knownCount)
+        raw.ask(port, "/known.txt")
+        raw.ask(port, "/text.txt")
+        assert.equal(2, file._knownCount)
+      end)
+    end))
+  end)
+
+  serves("keeps few files open for a connection, however many it asks for at once", nil, function(port)
+    local before, factory = open(), protocol.ClientFactory()
+    local Greedy = protocol.Protocol:extend("Greedy")
+    factory.noisy, factory.protocol, factory.connected, factory.lost = false, Greedy, defer.Deferred(), defer.Deferred()
+    function Greedy:connectionMade()
+      self.transport:pauseProducing()
+      self.transport:write(("GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n"):rep(100))
+      factory.connected:callback(self)
+    end
+    function Greedy.connectionLost() factory.lost:callback(nil) end
+    reactor:connectTCP("127.0.0.1", port, factory)
+    local client = await(factory.connected)
+    while #core.openfile.live() == 0 do await(require("twistlua.task").deferLater(reactor, 0)) end
+    for _ = 1, 20 do await(require("twistlua.task").deferLater(reactor, 0)) end
+    assert.is_true(#core.openfile.live() <= 2)
+    assert.is_true(open() <= before + 4)
+    client.transport:abortConnection()
+    await(factory.lost)
+    while #core.openfile.live() > 0 do await(require("twistlua.task").deferLater(reactor, 0.001)) end
   end)
 
   describe("processors", function()

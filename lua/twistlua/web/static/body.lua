@@ -26,19 +26,9 @@ function FileBody:init(request, file, pieces)
   self._stopped = false
 end
 
--- Head and file are written one after the other: without this the kernel would hold the last piece of the file back
--- until the client has acknowledged what was before (Nagle), which it delays. Once a connection.
-local function sendAtOnce(channel)
-  if channel.sendsAtOnce then return end
-  channel.sendsAtOnce = true
-  local transport = channel.transport
-  if transport.setTcpNoDelay then pcall(transport.setTcpNoDelay, transport, true) end   -- not on a UNIX socket
-end
-
 ---Send the head, and the body as the connection takes it.
 function FileBody:start()
   local request = self._request
-  sendAtOnce(request.channel)
   request:write("")
   self:resumeProducing()
   if not self._stopped then request:registerProducer(self, false) end
@@ -62,10 +52,9 @@ end
 -- Whether the transport took it. Framing and coding need the bytes themselves.
 function FileBody:_sendFromKernel(part)
   local request = self._request
-  local transport = not request.chunked and not request.contentEncoder and request.channel.transport
-  if not transport or not transport.writeFile then return false end
+  if request.chunked or request.contentEncoder or not request.channel:sendsFiles() then return false end
   local length = part[2] - part[1] + 1
-  local queued, message = transport:writeFile(self._file, part[1], length)
+  local queued, message = request.channel.transport:writeFile(self._file, part[1], length)
   if queued == nil then
     self:_fail(message)
   elseif queued then

@@ -4,6 +4,7 @@
 local body       = require "twistlua.web.static.body"
 local conditions = require "twistlua.web.static.conditions"
 local date       = require "twistlua.web.date"
+local http1      = require("twistlua.core").http1
 
 local SETTLED = 2   -- seconds after which a further change has another time, on any file system's clock
 
@@ -67,8 +68,38 @@ end
 ---@field type string
 ---@field coding string|nil the content coding that it is in
 ---@field varies boolean|nil another coding may be there
+---@field lines string|nil the fields of the response to who asks for all of it
 
 local response = {}
+
+---Find out what is said of a file to who asks for all of it.
+---@param info twistlua.web.static.FileInfo of one that is not coded; gets `lines`
+---@return boolean done false as long as another change of the file could not be told from this
+function response.describe(info)
+  local validators = validatorsOf(info)
+  if not validators.settled then return false end
+  local store = http1.setField(false, "etag", validators.etag)
+  http1.setField(store, "last-modified", date.format(validators.modified))
+  http1.setField(store, "accept-ranges", "bytes")
+  if info.varies then http1.setField(store, "vary", "Accept-Encoding") end
+  http1.setField(store, "content-type", info.type)
+  info.lines = http1.message("", "", store):match("^\r\n(.*\r\n)\r\n$")
+  return true
+end
+
+---Answer who asks for all of a file that is described, and nothing else.
+---@param request twistlua.web.HTTPRequest
+---@param file twistlua.OpenFile closed if this is done
+---@param info twistlua.web.static.FileInfo
+---@return boolean done false where there is more to decide
+function response.sendWhole(request, file, info)
+  if request._more or request._store or request.code ~= 200 or request.method ~= "GET" then return false end
+  local head = request._head
+  if info.varies and head:get("accept-encoding") then return false end
+  if head:get("range") or head:get("if-none-match") or head:get("if-modified-since") or head:get("if-match")
+    or head:get("if-unmodified-since") then return false end
+  return request.channel:respondFile(request, info.lines, file, info.size)
+end
 
 ---Answer GET or HEAD. The file is closed when it is sent, or cannot be.
 ---@param request twistlua.web.HTTPRequest
