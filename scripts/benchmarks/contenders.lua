@@ -40,6 +40,9 @@ local known = {
     found = has_file "/usr/lib/nginx/modules/ngx_http_lua_module.so",
   },
   nginx = { title = "nginx, return 200", package = "nginx-core", found = has_program "nginx" },
+  nginx_files = {
+    title = "nginx, sendfile", short = "nginx", package = "nginx-core", found = has_program "nginx",
+  },
   http_parser = {
     title = "http_parser", package = "libhttp-parser-dev", found = has_file "/usr/include/http_parser.h",
   },

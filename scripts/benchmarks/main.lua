@@ -20,6 +20,7 @@ groups (all of them without one):
   deferred    chains of callbacks
   http1       heads of messages parsed; rows: browser curl nginx
   http        HTTP servers under wrk's load; rows: hello pipelined large
+  http_files  large responses and files against nginx with sendfile; rows: memory 100k 1m
   http_client requests to nginx; rows: one many
 
 options:
@@ -32,7 +33,8 @@ $TWISTLUA is the program measured, by default build/release/twistlua.
 ]==]
 
 local GROUPS = {
-  "echo", "udp", "tls", "websocket", "timers", "startup", "spawn", "deferred", "http1", "http", "http_client",
+  "echo", "udp", "tls", "websocket", "timers", "startup", "spawn", "deferred", "http1", "http", "http_files",
+  "http_client",
 }
 
 local function fail(message)
