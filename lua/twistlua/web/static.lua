@@ -44,12 +44,12 @@ File.childNotFound = nil
 ---@param path string of a file or directory; looked at anew for each request
 ---@param given? { defaultType?: string, ignoredExts?: string[], indexNames?: string[], contentTypes?: table,
 ---  followLinks?: boolean, listing?: boolean, hidden?: boolean, precompressed?: boolean } defaultType: of files
----  whose extension is not known, default "text/html" as Twisted has it is NOT ours: "application/octet-stream";
----  ignoredExts: extensions, with their dots, that requests may leave away; indexNames: of files that stand for
----  their directory, default index.html and index.htm; contentTypes: extension without dot → type; followLinks:
----  symbolic links below the path, wherever they lead, default false; listing: of directories without an index,
----  default true; hidden: whether names that begin with a dot exist, default false; precompressed: send name.br or
----  name.gz, no older than the file itself, to who accepts it, default true
+---  whose extension is not known, default "application/octet-stream" ("text/html" in Twisted); ignoredExts:
+---  extensions, with their dots, that requests may leave away; indexNames: of files that stand for their directory,
+---  default index.html and index.htm; contentTypes: extension without dot → type; followLinks: symbolic links below
+---  the path, wherever they lead, default false; listing: of directories without an index, default true; hidden:
+---  whether names that begin with a dot exist, default false; precompressed: send name.br or name.gz, no older than
+---  the file itself, to who accepts it, default true. Types must not change once a file was asked for.
 function File:init(path, given)
   if type(path) ~= "string" or path == "" or path:find("\0", 1, true) then error("File: a path expected", 3) end
   given = options.check("File", given, OPTIONS)

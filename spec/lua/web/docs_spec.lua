@@ -134,6 +134,30 @@ local EXPECTED = {
       assert.equal(201, copied.code)
     end,
   },
+  Proxies = {
+    function(reactor)
+      assert.matches("poems", (select(2, get(reactor, "/"))))
+      local listening = reactor.tcpServers[1]
+      local transport = test.StringTransportWithDisconnection()
+      transport.protocol = listening.factory:buildProtocol()
+      transport.protocol:makeConnection(transport)
+      transport.protocol:dataReceived("GET /api/poems?x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: me\r\n\r\n")
+      assert.same({ "127.0.0.1", 9000 }, { reactor.tcpClients[1].host, reactor.tcpClients[1].port })
+      local asked = answer(reactor, 1, "200 OK", "a poem")
+      assert.matches("^GET /v1/poems%?x HTTP/1.1\r\nHost: 127.0.0.1:9000\r\n", asked)
+      local from = "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: a\r\nX-Forwarded-Proto: http\r\n"
+      assert.matches(from, asked, 1, true)
+      assert.matches("\r\n\r\na poem", transport:value(), 1, true)
+      transport:loseConnection()
+    end,
+    function(reactor)
+      assert.same({ 3128, "127.0.0.1" }, { reactor.tcpServers[1].port, reactor.tcpServers[1].interface })
+      local factory = reactor.tcpServers[1].factory
+      assert.same({ [443] = true }, factory.connectPorts)
+      local from = { getClientIP = function() return "127.0.0.1" end }
+      assert.same({ true, false }, { factory.allow("a", 443, from), factory.allow("169.254.169.254", 443, from) })
+    end,
+  },
   Testing = { function() end },   -- asserts by itself
 }
 

@@ -1,4 +1,4 @@
--- json_api.lua and upload.lua, asked by curl.
+-- json_api.lua, upload.lua and reverse_proxy.lua, asked by curl.
 local child = require "system.child"
 local json  = require "twistlua.web.json"
 
@@ -154,6 +154,47 @@ s.close()
     curl "/"
     stop()
     assert.equal("", names())
+  end)
+end)
+
+describe("reverse_proxy.lua", function()
+  local front
+
+  -- The proxy for a port, which becomes what is asked.
+  local function through(port)
+    front = child.start { child.program, "scripts/reverse_proxy.lua", "0", "127.0.0.1", port }
+    local line = front:line()
+    local ours, its = line:match("^http://127%.0%.0%.1:(%d+)/ is http://127%.0%.0%.1:(%d+)/$")
+    assert.equal(port, its)
+    base = "http://127.0.0.1:" .. ours
+  end
+
+  local function stopFront()
+    front:signal "TERM"
+    local outcome = front:finish()
+    assert.equal("", outcome.stderr)
+    assert.equal(0, outcome.status)
+  end
+
+  it("answers with what the server behind it says", function()
+    start("scripts/json_api.lua", LOCAL)
+    through(base:match("%d+$"))
+    local status, body = curl("/todos", "-H", "Content-Type: application/json", "-d", '{"title": "Read"}')
+    assert.same({ 201, { id = 1, title = "Read", done = false } }, { status, json.decode(body) })
+    assert.equal(1, json.decode((select(2, curl "/todos?done=false"))).count)
+    assert.same({ 404, "404 Not Found\n" }, { curl "/todos/x" })
+    stopFront()
+    stop()
+  end)
+
+  it("tells when there is none", function()
+    start("scripts/json_api.lua", LOCAL)
+    local port = base:match("%d+$")
+    curl "/todos"
+    stop()
+    through(port)
+    assert.equal(502, (curl "/todos"))
+    stopFront()
   end)
 end)
 
