@@ -9,10 +9,12 @@ int twl__try(twl_context *context, lua_CFunction body, void *argument)
     lua_State *L = context->L;
     int status;
 
+    context->entered++;
     lua_pushcfunction(L, twl__failure_handler);
     lua_pushcfunction(L, body);
     lua_pushlightuserdata(L, argument);
     status = lua_pcall(L, 1, 0, -3);
+    context->entered--;
     lua_remove(L, status == LUA_OK ? -1 : -2); /* the handler */
     return status;
 }

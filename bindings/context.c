@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MIT
  * context.c -- the context's life, and the reporting of errors.
  * The only place of the library that writes to stderr is at its end: where even the log fails. */
-#include "context.h"
+#include "runtime.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const char CONTEXT_KEY, REPORTS_KEY;
+
+twl_context *twl__context_find(lua_State *L)
+{
+    twl_context *context;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &CONTEXT_KEY);
+    context = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return context;
+}
 
 /* ---- Reporting ------------------------------------------------------------------------ */
 
@@ -29,22 +39,29 @@ static int describe(lua_State *L)
     return 1;
 }
 
+/* With no log to tell: the host, or else stderr. */
 static void write_last_resort(lua_State *L, const char *what)
 {
+    const twl_context *context = twl__context_find(L);
     const char *text = NULL;
 
-    lua_pushcfunction(L, describe);
-    lua_insert(L, -2);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK) text = lua_tostring(L, -1);
+    if (context && twl__runtime_tell(context->runtime, L, what)) {
+        lua_pop(L, 1);
+        return;
+    }
+    if (lua_checkstack(L, LUA_MINSTACK)) {
+        lua_pushcfunction(L, describe);
+        lua_insert(L, -2);
+        if (lua_pcall(L, 1, 1, 0) == LUA_OK) text = lua_tostring(L, -1);
+    }
     fprintf(stderr, "%s: %s\n", what, text ? text : "(no message)");
     lua_pop(L, 1);
 }
 
 void twl__report(lua_State *L, const char *what)
 {
-    if (!lua_checkstack(L, 8)) {
-        lua_pop(L, 1);
-        fprintf(stderr, "%s: (no memory to say more)\n", what);
+    if (!lua_checkstack(L, LUA_MINSTACK)) {
+        write_last_resort(L, what);
         return;
     }
     lua_pushcfunction(L, log_error);
@@ -105,6 +122,7 @@ static int context_gc(lua_State *L)
 
     twl__report_pending(L);
     context->closed = true;
+    if (context->runtime) twl__runtime_lose_state(context->runtime);
     twl_reactor_close(context->reactor);
     context->reactor = NULL;
     return 0;
@@ -163,6 +181,8 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_openfile(L, context);
     twl__open_digest(L, context);
     twl__open_websocket(L, context);
+    twl__runtime_error_open(L, context);
+    twl__runtime_open_run(L, context);
     lua_setfield(L, -2, "twistlua.core");
     lua_pop(L, 1);
     twl__open_modules(L, context);
@@ -173,9 +193,7 @@ twl_context *twl__context_open(lua_State *L)
     twl_context *context;
 
     luaL_checkstack(L, 10, "opening twistlua");
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &CONTEXT_KEY);
-    context = lua_touserdata(L, -1);
-    lua_pop(L, 1);
+    context = twl__context_find(L);
     if (context) return context;
     context = context_new(L);
     open_core(L, context);

@@ -47,6 +47,8 @@ typedef struct twl_context {
     struct twl__masks masks;
     int works_pending; /* with a pool, and wanted */
     bool closed;       /* the universe is going: no Lua is called any more */
+    int entered; /* calls of ours on the stack that may come to a host's code */
+    twl_runtime *runtime; /* of a host; NULL in the program and in a plain Lua */
     /* In the universe of a worker's thread: where it calls back to. */
     twl_workers *pool;
     struct twl_context *main;
@@ -88,6 +90,9 @@ void twl__report_later(twl_context *context, lua_State *L, const char *what);
 
 /* Tell now all that waits so. [-0, +0] */
 void twl__report_pending(lua_State *L);
+
+/* The context of [L]'s universe, or NULL. [-0, +0] */
+twl_context *twl__context_find(lua_State *L);
 
 /* The message handler of every protected call: makes a Failure of the error. */
 int twl__failure_handler(lua_State *L);

@@ -71,7 +71,9 @@ static int run_or_step(lua_State *L, bool once)
 
     luaL_checkstack(L, LUA_MINSTACK, "running the reactor");
     context->L = L;
+    context->entered++;
     rc = once ? twl_reactor_step(reactor, timeout) : twl_reactor_run(reactor);
+    context->entered--;
     context->L = outer;
     if (rc < 0) return twl__push_error(L, rc);
     lua_pushboolean(L, 1);

@@ -53,4 +53,24 @@ static inline void twl__list_move(struct twl__link *from, struct twl__link *to)
     twl__list_init(from);
 }
 
+/* Move all of [from] to the front of [to]. */
+static inline void twl__list_prepend_all(struct twl__link *from,
+                                         struct twl__link *to)
+{
+    if (twl__list_empty(from)) return;
+    from->prev->next = to->next;
+    to->next->prev = from->prev;
+    from->next->prev = to;
+    to->next = from->next;
+    twl__list_init(from);
+}
+
+/* Move all of [from] to the end of [to]. */
+static inline void twl__list_append_all(struct twl__link *from,
+                                        struct twl__link *to)
+{
+    twl__list_prepend_all(to, from);
+    twl__list_move(from, to);
+}
+
 #endif

@@ -108,29 +108,49 @@ static int check_descriptors(void)
     return rc;
 }
 
+bool twl__reactor_is_late(const twl_reactor *reactor)
+{
+    return reactor->deadline > 0. &&
+           twl_reactor_seconds(NULL) >= reactor->deadline;
+}
+
+/* A job may turn the host's loop, and so come here again: then that runs what is left. */
 static void run_jobs(twl_reactor *reactor)
 {
-    twl__list_move(&reactor->jobs, &reactor->running_jobs);
+    twl__list_append_all(&reactor->jobs, &reactor->running_jobs);
     while (!twl__list_empty(&reactor->running_jobs)) {
         struct twl__link *link = reactor->running_jobs.next;
         twl_job *job = TWL__CONTAINER(twl_job, link, link);
         twl__unlink(link);
         job->run(job);
+        if (twl__reactor_is_late(reactor))
+            twl__list_prepend_all(&reactor->running_jobs, &reactor->jobs);
     }
+}
+
+/* The loop that turns us was to be left, maybe by somebody who was in a loop inside that. */
+static void leave_loop(twl_reactor *reactor)
+{
+    if (reactor->running && ev_depth(reactor->loop) == reactor->depth)
+        ev_break(reactor->loop, EVBREAK_ONE);
 }
 
 static void before_wait(struct ev_loop *loop, ev_prepare *prepare, int events)
 {
     twl_reactor *reactor = prepare->data;
+    void (*at_wait)(void *context) = reactor->at_wait;
     (void)events;
 
     run_jobs(reactor);
     twl__watches_check(reactor);
     twl__timers_arm(reactor);
-    if (twl__list_empty(&reactor->jobs))
+    if (reactor->broken) leave_loop(reactor);
+    if (twl__list_empty(&reactor->jobs) && !reactor->at_wait)
         ev_idle_stop(loop, &reactor->busy);
     else
         ev_idle_start(loop, &reactor->busy);
+    if (at_wait)
+        at_wait(reactor->at_wait_context); /* the reactor may be gone */
 }
 
 static void do_nothing(struct ev_loop *loop, ev_idle *idle, int events)
@@ -187,6 +207,7 @@ int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
     ev_prepare_init(&reactor->before_wait, before_wait);
     reactor->before_wait.data = reactor;
     ev_prepare_start(reactor->loop, &reactor->before_wait);
+    ev_unref(reactor->loop); /* a host's loop may end while we are idle */
     ev_idle_init(&reactor->busy, do_nothing);
     twl__timers_open(reactor);
     twl__wakeup_open(reactor);
@@ -203,7 +224,9 @@ static void forget_jobs(struct twl__link *jobs)
 void twl_reactor_close(twl_reactor *reactor)
 {
     if (!reactor) return;
-    twl__workers_close(reactor); /* first: what they call still finds a reactor */
+    twl__wakeup_run(reactor);
+    twl__workers_close(
+        reactor); /* first: what they call still finds a reactor */
     twl__streams_close(reactor);
     twl__listeners_close(reactor);
     twl__connectors_close(reactor);
@@ -220,6 +243,7 @@ void twl_reactor_close(twl_reactor *reactor)
     forget_jobs(&reactor->jobs);
     forget_jobs(&reactor->running_jobs);
     ev_idle_stop(reactor->loop, &reactor->busy);
+    ev_ref(reactor->loop);
     ev_prepare_stop(reactor->loop, &reactor->before_wait);
     if (reactor->owns_loop) ev_loop_destroy(reactor->loop);
     twl_fd_close(reactor->reserve_fd);
@@ -227,13 +251,29 @@ void twl_reactor_close(twl_reactor *reactor)
     reactor->alloc(reactor->alloc_context, reactor, sizeof *reactor, 0);
 }
 
-int twl_reactor_run(twl_reactor *reactor)
+static int begin(twl_reactor *reactor)
 {
     if (reactor->running) return TWL_EBUSY;
     reactor->running = true;
     reactor->broken = false;
-    while (!reactor->broken) ev_run(reactor->loop, 0);
+    reactor->depth = ev_depth(reactor->loop) + 1;
+    ev_ref(reactor->loop); /* it waits even if there is nothing to wait for */
+    return 0;
+}
+
+static void end(twl_reactor *reactor)
+{
+    ev_unref(reactor->loop);
     reactor->running = false;
+}
+
+int twl_reactor_run(twl_reactor *reactor)
+{
+    int rc = begin(reactor);
+
+    if (rc < 0) return rc;
+    while (!reactor->broken) ev_run(reactor->loop, 0);
+    end(reactor);
     return 0;
 }
 
@@ -244,13 +284,15 @@ static void give_up(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
 }
 
-int twl_reactor_step(twl_reactor *reactor, double timeout)
+int twl__reactor_step(twl_reactor *reactor, double timeout, double budget)
 {
     ev_timer limit;
+    int rc;
 
-    if (reactor->running) return TWL_EBUSY;
     if (isnan(timeout) || timeout < 0) return TWL_EINVAL;
-    reactor->running = true;
+    if (isnan(budget) || budget < 0) return TWL_EINVAL;
+    if ((rc = begin(reactor)) < 0) return rc;
+    if (budget > 0) reactor->deadline = twl_reactor_seconds(reactor) + budget;
     if (timeout == 0) {
         ev_run(reactor->loop, EVRUN_NOWAIT);
     } else {
@@ -259,15 +301,36 @@ int twl_reactor_step(twl_reactor *reactor, double timeout)
         ev_run(reactor->loop, EVRUN_ONCE);
         ev_timer_stop(reactor->loop, &limit);
     }
-    run_jobs(reactor); /* what the turn's callbacks wrote leaves with it */
-    reactor->running = false;
+    /* What the turn's callbacks wrote leaves with it. */
+    if (!twl__reactor_is_late(reactor)) run_jobs(reactor);
+    reactor->deadline = 0.;
+    end(reactor);
     return 0;
+}
+
+int twl_reactor_step(twl_reactor *reactor, double timeout)
+{
+    return twl__reactor_step(reactor, timeout, 0.);
 }
 
 void twl_reactor_break(twl_reactor *reactor)
 {
     reactor->broken = true;
-    ev_break(reactor->loop, EVBREAK_ONE);
+    leave_loop(reactor);
+}
+
+void twl__reactor_at_wait(twl_reactor *reactor, void (*fn)(void *context),
+                          void *context)
+{
+    reactor->at_wait = fn;
+    reactor->at_wait_context = context;
+    ev_idle_start(reactor->loop, &reactor->busy);
+}
+
+bool twl__reactor_has_work(const twl_reactor *reactor)
+{
+    return !twl__list_empty(&reactor->jobs) ||
+           atomic_load_explicit(&reactor->posts, memory_order_acquire);
 }
 
 double twl_reactor_seconds(twl_reactor *reactor)
@@ -289,7 +352,10 @@ const char *twl_reactor_backend(twl_reactor *reactor)
 
 void twl_reactor_soon(twl_reactor *reactor, twl_job *job)
 {
-    if (!twl__linked(&job->link)) twl__list_append(&reactor->jobs, &job->link);
+    if (twl__linked(&job->link)) return;
+    /* A host's loop must not end before it has run. */
+    if (!reactor->owns_loop) ev_idle_start(reactor->loop, &reactor->busy);
+    twl__list_append(&reactor->jobs, &job->link);
 }
 
 void twl_job_cancel(twl_job *job)

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "list.h"
+#include "turn.h"
 #include "twistlua.h"
 
 enum { TWL__READ_SIZE = 128 * 1024 };
@@ -40,6 +41,8 @@ struct twl_reactor {
     bool owns_loop;
     bool running;
     bool broken; /* twl_reactor_break() was called */
+    unsigned depth;  /* of ev_run() calls, the reactor's own included */
+    double deadline; /* of a step with a budget; 0: none */
     twl_alloc_fn alloc;
     void *alloc_context;
 
@@ -48,6 +51,8 @@ struct twl_reactor {
         busy; /* active while jobs are waiting: the next wait must not block */
     struct twl__link jobs;
     struct twl__link running_jobs; /* those that run in the present turn */
+    void (*at_wait)(void *context); /* or NULL: see twl__reactor_at_wait() */
+    void *at_wait_context;
 
     ev_async wakeup;
     _Atomic(struct twl__post *) posts; /* newest first */
@@ -71,13 +76,13 @@ struct twl_reactor {
     int reserve_fd; /* given up for a moment to refuse connections on EMFILE */
 };
 
-/* realloc and free, for who brought no allocator. */
-void *twl__default_alloc(void *context, void *block, size_t old_size,
-                         size_t new_size);
 void *twl__alloc(twl_reactor *reactor, size_t size);
 void *twl__realloc(twl_reactor *reactor, void *block, size_t old_size,
                    size_t new_size);
 void twl__free(twl_reactor *reactor, void *block, size_t size);
+
+/* Whether the budget of the step that runs is spent. */
+bool twl__reactor_is_late(const twl_reactor *reactor);
 
 void twl__timers_open(twl_reactor *reactor);
 void twl__timers_close(twl_reactor *reactor);
@@ -86,6 +91,7 @@ void twl__timers_arm(twl_reactor *reactor);
 
 void twl__wakeup_open(twl_reactor *reactor);
 void twl__wakeup_close(twl_reactor *reactor);
+void twl__wakeup_run(twl_reactor *reactor); /* call what was posted */
 
 void twl__streams_close(twl_reactor *reactor);
 void twl__listeners_close(twl_reactor *reactor);

@@ -264,6 +264,7 @@ twl_timer *twl_timer_next(twl_reactor *reactor, twl_timer_fn fn)
     struct twl__timers *timers = &reactor->timers;
 
     if (!is_due(timers) || first(timers)->fn != fn) return NULL;
+    if (twl__reactor_is_late(reactor)) return NULL;
     return take_first(timers);
 }
 
@@ -276,7 +277,7 @@ static void run_due(struct ev_loop *loop, ev_timer *alarm, int events)
 
     timers->now = twl_reactor_seconds(reactor);
     timers->limit = timers->order;
-    while (is_due(timers)) {
+    while (is_due(timers) && !twl__reactor_is_late(reactor)) {
         twl_timer *timer = take_first(timers);
         timer->fn(timer);
     }

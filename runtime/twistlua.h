@@ -75,6 +75,9 @@ TWL_API int twl_version_number(void);
 #define TWL_ETLS (-20013) /* TLS failed: twl_tls_error() has a sentence */
 #define TWL_ETRUNCATED                                                         \
     (-20014) /* TLS: the peer's end came without its close_notify */
+#define TWL_ESCRIPT (-20030) /* a script raised an error */
+#define TWL_ESYNTAX (-20031) /* a script cannot be compiled */
+#define TWL_ETHREAD (-20032) /* a call on another thread than the owner's */
 /* What name servers say: -20200 and the RCODE of RFC 1035, 4.1.1. */
 #define TWL_ENOADDRESS (-20200) /* the name has no address of the family */
 #define TWL_EFORMERR (-20201)
@@ -163,7 +166,8 @@ TWL_API const char *const *twl_reactor_backends(void);
 TWL_API const char *twl_libev_version(void);
 
 /* Call fn(context) on the reactor's thread, in the order of posting. The one function that any
- * thread may call, as long as the reactor is open; it wakes the reactor. TWL_ENOMEM. */
+ * thread may call, as long as the reactor is open; it wakes the reactor. What waits when the reactor is
+ * closed is called by twl_reactor_close(), before anything else is closed. TWL_ENOMEM. */
 TWL_API int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
                              void *context);
 
@@ -1920,6 +1924,129 @@ struct lua_State;
  * luaL_requiref(L, "twistlua", luaopen_twistlua, 0); require() then finds twistlua.reactor and
  * all the others. */
 TWL_API int luaopen_twistlua(struct lua_State *L);
+
+/* ---- Embedding: runtimes ------------------------------------------------------------------- */
+
+/* A runtime is a Lua state, the modules of twistlua in it, and a reactor: all that a host needs
+ * to run scripts. Any number of them may be open, each on a thread of its own or all on one;
+ * they share nothing.
+ *
+ * Threads. A runtime belongs to the thread that opened it: all calls on that one, except
+ *   twl_runtime_post(), twl_runtime_stop(), twl_runtime_interrupt() and twl_operation_post...(),
+ *   which any thread may make while the runtime is open. Built without NDEBUG, calls on another
+ *   thread return TWL_ETHREAD and do nothing.
+ * Errors. A function that can fail returns 0 or a negative TWL_E code. Nothing that a script
+ *   does jumps out of a call or ends the process; twl_runtime_error() tells what went wrong.
+ * Host code is called from inside (functions that were registered, stages, posts, the functions
+ *   of the configuration). It may call anything here, twl_runtime_close() too. It must return: no
+ *   longjmp and no C++ exception may leave it.
+ * Printing. The library prints nothing, but for failures that nobody handled when on_unhandled
+ *   is not set: these go to twistlua.log, which writes to standard error until the script begins
+ *   to log. What a script prints is the script's business.
+ * Forking. A child of fork() may exec or _exit, and call nothing here. */
+typedef struct twl_runtime twl_runtime;
+
+/* What went wrong. Strings are never NULL, and valid as long as the struct is. */
+typedef struct twl_error {
+    int code;         /* negative: that of the error object, or TWL_ESCRIPT */
+    const char *kind; /* its class, "ConnectionRefusedError"; "string" for a plain message */
+    const char *message;
+    const char *traceback; /* lines, the innermost last; "" if there is none */
+    const char *awaits; /* places where coroutines awaited what failed, outermost first, or "" */
+    const char *what; /* on_unhandled: what was being done; else "" */
+} twl_error;
+
+typedef struct twl_config {
+    size_t size; /* set by the initialiser */
+    void *user;  /* the host's own: twl_runtime_user() */
+    struct ev_loop *loop; /* the host's libev loop, which turns the runtime; NULL: its own */
+    const char *backend;  /* of a loop of its own, as for reactors; NULL: the best one */
+    twl_alloc_fn alloc; /* for every byte; NULL: realloc and free. Of one thread */
+    void *alloc_context;
+    size_t memory_soft, memory_limit; /* bytes; 0: none */
+    void (*on_memory)(twl_runtime *runtime, size_t used);
+    uint64_t instruction_limit; /* of one entry into Lua; 0: none */
+    double time_limit;          /* seconds of one entry into Lua; 0: none */
+    /* A failure that nobody handled. [error] is valid until this returns. */
+    void (*on_unhandled)(twl_runtime *runtime, const twl_error *error);
+    /* The script has stopped the reactor, or twl_runtime_stop() has: nothing is listening or
+     * connected any more. */
+    void (*on_stop)(twl_runtime *runtime);
+    const char *const *capabilities; /* NULL-terminated; NULL: everything is allowed */
+    const char *path; /* package.path; NULL: Lua's; "": modules inside the library only */
+} twl_config;
+
+#define TWL_CONFIG_INIT                                                        \
+    {                                                                          \
+        sizeof(twl_config), NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0.,   \
+            NULL, NULL, NULL, NULL                                             \
+    }
+
+/* Open a runtime with a Lua state of its own, which has the standard libraries. [config] may be
+ * NULL for the defaults; it is copied. The caller owns [*out]. TWL_ENOMEM, TWL_EBACKEND, or
+ * TWL_EINVAL for a configuration with fields that this library does not know. */
+TWL_API int twl_runtime_open(const twl_config *config, twl_runtime **out);
+
+/* As above, in a Lua 5.4 state of the host's, which stays the host's. That must outlive the
+ * runtime, or at least no call here but twl_runtime_close() may follow its lua_close(). [alloc] is the
+ * state's, [path] is not looked at. A state is attached to once: TWL_EALREADY. */
+TWL_API int twl_runtime_attach(struct lua_State *L, const twl_config *config,
+                               twl_runtime **out);
+
+/* End a runtime at any moment; NULL does nothing. In this order: nothing new is taken, and what
+ * listens is closed; coroutines that await something are cancelled, and those that go on awaiting
+ * are closed, so that their variables <close>; operations are cancelled and calls of the host's
+ * fired with TWL_ECANCELED; what was posted is called; connections, files, timers, threads and
+ * child processes' handles are closed without a word to the script (children go on: end them before, by twl_runtime_stop() and
+ * what the script does at `shutdown`); the Lua state is closed; the memory freed. A host's loop or state goes on.
+ * From code that is called from inside, all that happens when the outermost call of the runtime's
+ * functions returns, or on a host's loop before that next waits; until then, all calls return
+ * TWL_ECLOSED. */
+TWL_API void twl_runtime_close(twl_runtime *runtime);
+
+/* The state, to which the host may add what it likes, in protected calls. */
+TWL_API struct lua_State *twl_runtime_lua(twl_runtime *runtime);
+TWL_API void *twl_runtime_user(const twl_runtime *runtime);
+
+/* About the last call that failed, until the next one does. Never NULL. */
+TWL_API const twl_error *twl_runtime_error(const twl_runtime *runtime);
+
+/* Run the Lua source [bytes], or the file at [path], to its end, without waiting for anything: it may set up
+ * servers, timers, coroutines, but not run the reactor. [name] appears in messages. TWL_ESYNTAX, TWL_ESCRIPT or the code of
+ * the error that it raised; the negative errno of a file that cannot be read. */
+TWL_API int twl_runtime_load(twl_runtime *runtime, const char *bytes,
+                             size_t length, const char *name);
+TWL_API int twl_runtime_load_file(twl_runtime *runtime, const char *path);
+
+/* Run the reactor until a script or twl_runtime_stop() stops it; at once back when there is nothing
+ * to wait for. TWL_EBUSY inside itself, TWL_EALREADY when the reactor was stopped before. */
+TWL_API int twl_runtime_run(twl_runtime *runtime);
+
+/* Run a file as the program twistlua does: modules beside it are found, it may run the reactor, and
+ * if it did not, that follows. */
+TWL_API int twl_runtime_run_file(twl_runtime *runtime, const char *path);
+
+/* One turn: wait at most [timeout] seconds for events, then run what is due. With a [budget] above 0,
+ * start no further queued call or timer when that many seconds have passed: the rest waits
+ * for the next step. (What is ready to be read or written is served whole.) */
+TWL_API int twl_runtime_step(twl_runtime *runtime, double timeout,
+                             double budget);
+
+/* Whether there is something to wait for, and the reactor was not stopped. */
+TWL_API bool twl_runtime_alive(twl_runtime *runtime);
+
+/* From any thread, while the runtime is open; it is up to the host that it is not being closed
+ * meanwhile. */
+
+/* Call fn(runtime, context) on the owner's thread, in the order of posting. Each is called exactly
+ * once: at the latest by twl_runtime_close(). TWL_ENOMEM. */
+TWL_API int twl_runtime_post(twl_runtime *runtime,
+                             void (*fn)(twl_runtime *runtime, void *context),
+                             void *context);
+
+/* Stop the reactor as reactor:stop() does: the triggers of `shutdown` run, connections are lost, then
+ * twl_runtime_run() returns. */
+TWL_API int twl_runtime_stop(twl_runtime *runtime);
 
 #ifdef __cplusplus
 }

@@ -45,11 +45,9 @@ static struct twl__post *take(twl_reactor *reactor)
     return oldest;
 }
 
-static void run_posts(struct ev_loop *loop, ev_async *wakeup, int events)
+void twl__wakeup_run(twl_reactor *reactor)
 {
-    struct twl__post *post = take(wakeup->data);
-    (void)loop;
-    (void)events;
+    struct twl__post *post = take(reactor);
 
     while (post) {
         struct twl__post *next = post->next;
@@ -59,21 +57,23 @@ static void run_posts(struct ev_loop *loop, ev_async *wakeup, int events)
     }
 }
 
+static void on_wakeup(struct ev_loop *loop, ev_async *wakeup, int events)
+{
+    (void)loop;
+    (void)events;
+    twl__wakeup_run(wakeup->data);
+}
+
 void twl__wakeup_open(twl_reactor *reactor)
 {
-    ev_async_init(&reactor->wakeup, run_posts);
+    ev_async_init(&reactor->wakeup, on_wakeup);
     reactor->wakeup.data = reactor;
     ev_async_start(reactor->loop, &reactor->wakeup);
+    ev_unref(reactor->loop); /* as long as nobody waits for a post */
 }
 
 void twl__wakeup_close(twl_reactor *reactor)
 {
-    struct twl__post *post = take(reactor);
-
+    ev_ref(reactor->loop);
     ev_async_stop(reactor->loop, &reactor->wakeup);
-    while (post) {
-        struct twl__post *next = post->next;
-        free(post);
-        post = next;
-    }
 }

@@ -164,6 +164,18 @@ function core.metatable:__tostring()
   return "[Failure instance: " .. self:getBriefTraceback():sub(1, -2) .. "]"
 end
 
+-- All about it, as plain values.
+local function explain(self)
+  local awaits = {}
+  for _, place in ipairs(allPlaces(self, false)) do
+    if place[3]:find(" (awaiting)", 1, true) then awaits[#awaits + 1] = ("%s:%d: in %s"):format(table.unpack(place)) end
+  end
+  local errno = class.classOf(self.value) and self.value.errno
+  local kind  = tostring(nameOf(self.type))
+  return math.type(errno) == "integer" and errno or 0, kind, tostring(messageOf(self.value)), self:getTraceback(),
+    table.concat(awaits, "\n")
+end
+
 -- The module ---------------------------------------------------------------------------------
 
 local failure = {
@@ -178,6 +190,8 @@ local failure = {
   ---Where the error of a Failure came from, for another thread: a list that can be copied.
   ---@type fun(failure: twistlua.Failure): table
   places = allPlaces,
+  ---What a host is told of a Failure: errno or 0, class, message, trace, and the places that awaited.
+  describe = explain,
 }
 
 -- Classes of errors that the core knows by their code.

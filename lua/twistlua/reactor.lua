@@ -24,6 +24,8 @@ function Reactor:init()
   self._stopped = true           -- stop() would have nothing to stop
   self._startedBefore = false    -- stop() was called once: run() is over for good
   self._iterating = false        -- inside iterate()
+  self._toBegin = core.host.embedded()  -- the first turn fires `startup`: a host may turn the loop without run()
+  self._during = nil             -- the trigger of `startup` that sets `running`
   self._ran = false              -- run() was called: the script did not leave that to the program
   self._queue = {}               -- calls for the next turn: { f, arguments }
   self._events = {}              -- name → events.Event
@@ -39,20 +41,38 @@ end
 
 local RUN_OPTIONS = { installSignalHandlers = "boolean" }
 
----Fire `startup`, run until `stop()` has fired `shutdown`, or until `crash()`.
----@param given? { installSignalHandlers?: boolean } SIGINT and SIGTERM stop the reactor; default true
+---Fire `startup`, run until `stop()` has fired `shutdown`, or until `crash()`. In a program of another's that embeds
+---us, that runs the reactor: see twl_runtime_run.
+---@param given? { installSignalHandlers?: boolean } SIGINT and SIGTERM stop the reactor; default true, but false
+---  where a host embeds us
 function Reactor:run(given)
   given = options.check("run", given, RUN_OPTIONS)
   if self._started or self._iterating then error(errors.ReactorAlreadyRunning()) end
+  if not core.host.mayRun() then error(errors.ReactorAlreadyRunning("the host runs it")) end
   if self._startedBefore then error(errors.ReactorNotRestartable()) end
-  self._started, self._stopped, self._ran = true, false, true
-  local during = self:_event("startup"):addFirst("during", function()
+  local signals = given.installSignalHandlers
+  if signals == nil then signals = not core.host.embedded() end
+  self._ran = true
+  self:_begin(signals)
+  self:_loop()
+end
+
+function Reactor:_begin(installSignalHandlers)
+  self._started, self._stopped, self._toBegin = true, false, false
+  self._during = self:_event("startup"):addFirst("during", function()
     self.running = true
-    if given.installSignalHandlers ~= false then self:_takeSignals() end
+    if installSignalHandlers then self:_takeSignals() end
   end)
   self:fireSystemEvent("startup")
+end
+
+function Reactor:_loop()
   while self._started do assert(core.reactor.run()) end
-  self:_event("startup"):discard(during)   -- still there if the loop ended before the startup did
+  self:_finish()
+end
+
+function Reactor:_finish()
+  self:_event("startup"):discard(self._during)   -- still there if the loop ended before the startup did
   self.running = false
   self:_dropSignals()
   if self._startedBefore and self._signalHandles then self:_cancelSignals() end
@@ -70,6 +90,10 @@ end
 function Reactor:crash()
   self._started, self.running, self._stopped = false, false, true
   core.reactor.crash()
+  if core.host.embedded() then
+    self:_finish()
+    core.host.stopped()
+  end
 end
 
 ---One turn by hand: run what is due, wait at most `delay` seconds for more.
@@ -212,6 +236,7 @@ end
 
 function Reactor:_runQueue()
   local queue = self._queue
+  if self._toBegin then self:_begin(false) end
   self._queue = {}
   for _, call in ipairs(queue) do
     guard.run("Unhandled error in a queued call", call[1], table.unpack(call, 2, call.n))
@@ -258,7 +283,35 @@ end
 -- What `twistlua script.lua` does after the script: run the reactor for one that did not.
 function Reactor:_runIfNeeded()
   local startup = self._events.startup
-  if not self._ran and (self:isBusy() or startup and startup:isWaiting()) then self:run() end
+  if self._ran then return end
+  if core.host.embedded() then return self:_runForHost() end
+  if self:isBusy() or startup and startup:isWaiting() then self:run() end
+end
+
+-- What twl_runtime_run does: run, if there is something to wait for.
+function Reactor:_runForHost()
+  if self._startedBefore then error(errors.ReactorNotRestartable()) end
+  if self._started or self:_isWaiting() then
+    if not self._started then self:_begin(false) end
+    self:_loop()
+  end
+end
+
+function Reactor:_isWaiting()
+  local startup = self._events.startup
+  return self:isBusy() or core.host.pending() or self._toBegin and startup ~= nil and startup:isWaiting()
+end
+
+-- What twl_runtime_alive tells.
+function Reactor:_isAlive()
+  return not self._startedBefore and self:_isWaiting()
+end
+
+-- What twl_runtime_stop does.
+function Reactor:_stopForHost()
+  if self._toBegin then self:_begin(false) end
+  if self._stopped then return core.reactor.crash() end
+  self:stop()
 end
 
 -- What most programs do without: the methods of an area stand in a module, which its first call loads.
@@ -299,5 +352,6 @@ if not opened then
 end
 reactor._backend = opened
 network.open()
+if reactor._toBegin then core.reactor.soon() end
 
 return reactor

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- log/publisher.lua -- hands events to observers. Until logging begins, errors go to stderr, so that none is
--- lost, and the last events are kept for the observers that will come.
+-- lost, and the last events are kept for the observers that will come. A host that embeds us and wants to know
+-- is told in place of stderr, and of failures that nobody handled in any case.
 
+local core   = require "twistlua.core"
 local Object = require("twistlua.class").Object
 local text   = require "twistlua.log.text"
 
@@ -64,15 +66,23 @@ local function deliver(observers, event)
   if broken then reportBroken(observers, broken, event) end
 end
 
+-- Whether a host was told.
+local function tellHost(event)
+  if event.failure == nil then return core.host.unhandled(text.eventAsText(event)) end
+  return core.host.unhandled(event.failure, text.saying(event))
+end
+
 ---Hand an event to every observer; `level` is "info" when absent or unknown, and `time` is now when absent.
 ---@param event table
 function LogPublisher:publish(event)
   if not LEVELS[event.level] then event.level = "info" end
   event.time = event.time or os.time()
+  local isLoud = event.isError or LEVELS[event.level] >= LEVELS.error
+  local isTold = isLoud and (event.isError or self._kept) and tellHost(event)
   if self._kept then
     self._kept[self._keptCount % KEPT_MAX + 1] = event
     self._keptCount = self._keptCount + 1
-    if event.isError or LEVELS[event.level] >= LEVELS.error then
+    if isLoud and not isTold then
       deliver({ text.fileObserver(io.stderr, { timestamps = false }) }, event)
     end
   end

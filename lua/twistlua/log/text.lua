@@ -29,11 +29,18 @@ local function formatSafely(event)
   return ("Unformattable event %q: %s"):format(event.format, tostring(filled))
 end
 
+---The words of an event, without its failure.
+---@param event table
+---@return string|nil
+function text.saying(event)
+  return event.format and formatSafely(event) or event.text
+end
+
 ---What an event says, without its time and origin.
 ---@param event table
 ---@return string
 function text.eventAsText(event)
-  local said = event.format and formatSafely(event) or event.text
+  local said = text.saying(event)
   if not event.failure then return said or "" end
   local ok, trace = pcall(event.failure.getTraceback, event.failure)
   if not ok then trace = tostring(event.failure) end

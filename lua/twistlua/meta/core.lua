@@ -1175,6 +1175,31 @@ function Deferred:unpause() end
 ---Ask the canceller to stop it; without one, or if that does not fire it, it fails with CancelledError.
 function Deferred:cancel() end
 
+-- ---- The host, where a program of another's embeds us ---------------------------------------
+
+core.host = {}
+
+---Whether there is one.
+---@return boolean
+function core.host.embedded() end
+
+---Whether a script may run the reactor now; true without a host.
+---@return boolean
+function core.host.mayRun() end
+
+---Whether the host is to do something yet that somebody waits for.
+---@return boolean
+function core.host.pending() end
+
+---Tell the host that the reactor was stopped.
+function core.host.stopped() end
+
+---Tell the host of a failure that nobody handled.
+---@param failure any
+---@param what? string
+---@return boolean told false where it does not want to know
+function core.host.unhandled(failure, what) end
+
 core.deferred = {}
 
 function core.deferred.new(canceller) end

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * runtime.h -- what a host's runtime is made of, for runtime*.c and what hosts hand in.
+ *
+ * Every public function enters the runtime, and whatever of ours may call a host's code counts in
+ * context->entered. While that is above 0, closing is only noted: it is done when the outermost
+ * call leaves, or, on a host's loop, where that is about to wait. */
+#ifndef TWL_RUNTIME_H
+#define TWL_RUNTIME_H
+
+#include "context.h"
+
+struct twl_runtime {
+    twl_config config;
+    twl_context *context; /* NULL: the Lua state has gone */
+    const char *thread;   /* that it belongs to */
+    bool attached;        /* the state is the host's */
+    bool closing;         /* closed by the host, and not yet gone */
+    bool running;         /* a script of the host's may run the reactor */
+    twl_error error;      /* of the last call that failed; its strings are */
+    char *texts;          /* here, or constants */
+    size_t text_size;
+    bool explained; /* the details of what fails now are there */
+};
+
+/* ---- Entering ---------------------------------------------------------------------------- */
+
+/* Begin a public function, on the owner's thread. TWL_ECLOSED or TWL_ETHREAD, and then it is not
+ * to be left. */
+int twl__runtime_enter(twl_runtime *runtime);
+
+/* End it; returns [rc]. A failure is noted, unless its details were. [runtime] may be gone then. */
+int twl__runtime_leave(twl_runtime *runtime, int rc);
+
+/* Within such a function: run body(argument) in Lua, as twl__try. Returns 0 or the code of the
+ * error, whose details are kept. */
+int twl__runtime_try(twl_runtime *runtime, lua_CFunction body, void *argument);
+
+/* Memory of the host's. */
+void *twl__runtime_alloc(twl_runtime *runtime, size_t size);
+void twl__runtime_free(twl_runtime *runtime, void *block, size_t size);
+
+/* ---- Errors (runtime_error.c) -------------------------------------------------------------- */
+
+/* Keep the details of the Failure, or bare error, at the top. Returns its code. [-1, +0] */
+int twl__runtime_keep_error(twl_runtime *runtime, lua_State *L);
+
+/* Keep [code], about which there is nothing more to say. */
+void twl__runtime_keep_code(twl_runtime *runtime, int code);
+
+/* Hand the Failure at the top to the host. False where it does not want to know. [-0, +0] */
+bool twl__runtime_tell(twl_runtime *runtime, lua_State *L, const char *what);
+
+void twl__runtime_error_free(twl_runtime *runtime);
+
+/* Add to the core table at the top what the Lua modules ask of their host; the first one makes
+ * the table. [-0, +0] */
+void twl__runtime_error_open(lua_State *L, twl_context *context);
+void twl__runtime_open_run(lua_State *L, twl_context *context);
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+/* The Lua state goes: whatever may still call into it is ended. */
+void twl__runtime_lose_state(twl_runtime *runtime);
+
+#endif
