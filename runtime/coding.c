@@ -9,6 +9,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "abi.h"
 #include "list.h"
 #include "reactor.h"
 #include "twistlua.h"
@@ -346,10 +347,14 @@ static int open_coder(twl_coder *coder)
 
 int twl_coder_init(twl_coder *coder, const twl_coder_config *config)
 {
+    static const twl_coder_config defaults = TWL_CODER_CONFIG_INIT;
+    int rc;
+
     memset(coder, 0, sizeof *coder);
     twl__list_init(&coder->blocks);
-    if (!makes_sense(config)) return TWL_EINVAL;
-    coder->config = *config;
+    coder->config = defaults;
+    if ((rc = twl__config_read(&coder->config, config)) < 0) return rc;
+    if (!makes_sense(&coder->config)) return TWL_EINVAL;
     if (!coder->config.alloc) coder->config.alloc = twl__default_alloc;
     return open_coder(coder);
 }

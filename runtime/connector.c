@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi.h"
 #include "reactor.h"
 #include "socket.h"
 
@@ -96,12 +97,14 @@ int twl_connector_start(twl_connector *connector,
                         const twl_connector_config *config)
 {
     twl_reactor *reactor = connector->reactor;
+    twl_connector_config own = TWL_CONNECTOR_CONFIG_INIT;
     int fd = -1, rc;
 
-    if (!config->address || !(config->timeout >= 0.) || isinf(config->timeout))
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    if (!own.address || !(own.timeout >= 0.) || isinf(own.timeout))
         return TWL_EINVAL;
     if (twl_connector_active(connector)) return TWL_EBUSY;
-    rc = twl__socket_connect(config->address, config->bind, &fd,
+    rc = twl__socket_connect(own.address, own.bind, &fd,
                              &connector->binding);
     twl__list_append(&reactor->connectors, &connector->link);
     ev_io_set(&connector->io, fd, EV_WRITE);
@@ -112,9 +115,9 @@ int twl_connector_start(twl_connector *connector,
     }
     twl__watches_forget(reactor, fd);
     ev_io_start(reactor->loop, &connector->io);
-    if (config->timeout > 0.) {
+    if (own.timeout > 0.) {
         ev_now_update(reactor->loop);
-        ev_timer_set(&connector->timeout, config->timeout, 0.);
+        ev_timer_set(&connector->timeout, own.timeout, 0.);
         ev_timer_start(reactor->loop, &connector->timeout);
     }
     return 0;

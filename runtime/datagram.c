@@ -7,6 +7,7 @@
  * Invariant: EV_WRITE or the timer is active exactly while the queue is not empty. */
 #include <string.h>
 
+#include "abi.h"
 #include "datagram_socket.h"
 #include "reactor.h"
 
@@ -261,22 +262,24 @@ void *twl_datagram_context(const twl_datagram *datagram)
 int twl_datagram_open(twl_datagram *datagram, const twl_datagram_config *config)
 {
     twl_reactor *reactor = datagram->reactor;
+    twl_datagram_config own = TWL_DATAGRAM_CONFIG_INIT;
     twl_address address;
     int fd, rc;
 
     if (is_open(datagram)) return TWL_EALREADY;
-    if ((config->fd < 0 && !config->address && !config->peer) ||
-        config->packet_size < 1 || config->packet_size > TWL__READ_SIZE)
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    if ((own.fd < 0 && !own.address && !own.peer) || own.packet_size < 1 ||
+        own.packet_size > TWL__READ_SIZE)
         return TWL_EINVAL;
-    if ((rc = twl__datagram_open(config, &fd)) < 0) return rc;
+    if ((rc = twl__datagram_open(&own, &fd)) < 0) return rc;
     datagram->file = (struct twl__file){0, 0};
-    if (config->fd < 0 && config->address)
-        twl__socket_file(config->address, &datagram->file);
+    if (own.fd < 0 && own.address)
+        twl__socket_file(own.address, &datagram->file);
     datagram->connected = twl__socket_peer(fd, &address) == 0;
     datagram->is_unix = twl__socket_local(fd, &address) == 0 &&
                         twl_address_family(&address) == TWL_UNIX;
-    datagram->packet_size = config->packet_size;
-    datagram->queue_size = config->queue_size;
+    datagram->packet_size = own.packet_size;
+    datagram->queue_size = own.queue_size;
     datagram->batch = LEAST_BATCH;
     twl__watches_forget(reactor, fd);
     ev_io_set(&datagram->io, fd, EV_READ);

@@ -5,6 +5,7 @@
  * of its line, and at most twice to parse it. What the fields mean is said in http1_frame.c. */
 #include <limits.h>
 
+#include "abi.h"
 #include "http1.h"
 #include "http1_scan.h"
 
@@ -13,7 +14,16 @@ enum { MORE = 1 }; /* what a part returns when its line is not complete */
 /* How many empty lines before a request are ignored: RFC 9112 2.2 */
 enum { MOST_BLANKS = 4 };
 
-const twl_http1_limits twl__http1_default_limits = TWL_HTTP1_LIMITS_INIT;
+static const twl_http1_limits DEFAULTS = TWL_HTTP1_LIMITS_INIT;
+
+const twl_http1_limits *twl__http1_limits(const twl_http1_limits *limits,
+                                          twl_http1_limits *own)
+{
+    if (!limits) return &DEFAULTS;
+    if (limits->size == sizeof *limits) return limits;
+    *own = DEFAULTS;
+    return twl__config_read(own, limits) < 0 ? NULL : own;
+}
 
 /* Where we are: the parts below move [at] only over what is good. */
 struct text {
@@ -305,9 +315,10 @@ int twl_http1_parse_request(const char *buffer, size_t length,
                             twl_http1_head *head)
 {
     struct text text = {.buffer = buffer};
+    twl_http1_limits own;
     int rc;
 
-    if (!limits) limits = &twl__http1_default_limits;
+    if (!(limits = twl__http1_limits(limits, &own))) return TWL_EINVAL;
     struct bounds bounds = {limits->line, limits->head, TWL_EHTTP_HEAD_SIZE};
     rc = parse_head(&text, length, parse_request_line, &bounds, head);
     if (rc == 0) rc = twl__http1_frame_request(buffer, limits, head);
@@ -319,9 +330,10 @@ int twl_http1_parse_response(const char *buffer, size_t length, int method,
                              twl_http1_head *head)
 {
     struct text text = {.buffer = buffer};
+    twl_http1_limits own;
     int rc;
 
-    if (!limits) limits = &twl__http1_default_limits;
+    if (!(limits = twl__http1_limits(limits, &own))) return TWL_EINVAL;
     struct bounds bounds = {limits->line, limits->head, TWL_EHTTP_HEAD_SIZE};
     rc = parse_head(&text, length, parse_status_line, &bounds, head);
     if (rc == 0) rc = twl__http1_frame_response(buffer, method, limits, head);
@@ -333,9 +345,10 @@ int twl_http1_parse_trailers(const char *buffer, size_t length,
                              twl_http1_head *head)
 {
     struct text text = {.buffer = buffer};
+    twl_http1_limits own;
     int rc;
 
-    if (!limits) limits = &twl__http1_default_limits;
+    if (!(limits = twl__http1_limits(limits, &own))) return TWL_EINVAL;
     struct bounds bounds = {0, limits->trailers, TWL_EHTTP_TRAILER_SIZE};
     head->started = true;
     rc = parse_head(&text, length, NULL, &bounds, head);

@@ -19,7 +19,10 @@ int twl__http1_frame_response(const char *buffer, int method,
                               twl_http1_head *head);
 void twl__http1_mark_forbidden(twl_http1_head *head);
 
-extern const twl_http1_limits twl__http1_default_limits;
+/* What is in force: [limits], the defaults for NULL, or [own] where those are of a program of
+ * another version. NULL if they cannot be understood. */
+const twl_http1_limits *twl__http1_limits(const twl_http1_limits *limits,
+                                          twl_http1_limits *own);
 
 /* For error.c: NULL for a code that is not the parser's. */
 const char *twl__http1_error_name(int code);

@@ -84,10 +84,11 @@ int twl_http1_chunks_next(twl_http1_chunks *chunks, const char *bytes,
                           size_t length, const twl_http1_limits *limits,
                           size_t *used, size_t *data)
 {
+    twl_http1_limits own;
     size_t at = 0;
     int rc;
 
-    if (!limits) limits = &twl__http1_default_limits;
+    if (!(limits = twl__http1_limits(limits, &own))) return TWL_EINVAL;
     while (at < length && chunks->state != DATA && chunks->state != LAST) {
         if ((rc = take(chunks, bytes[at++], limits)) != 0) return rc;
     }

@@ -6,6 +6,7 @@
  * not even that one, or the system is out of memory, the listener rests for a moment. */
 #include <string.h>
 
+#include "abi.h"
 #include "reactor.h"
 #include "socket.h"
 
@@ -164,13 +165,15 @@ static int obtain(const twl_listener_config *config, int *out)
 int twl_listener_open(twl_listener *listener, const twl_listener_config *config)
 {
     twl_reactor *reactor = listener->reactor;
+    twl_listener_config own = TWL_LISTENER_CONFIG_INIT;
     int fd, rc;
 
     if (is_open(listener)) return TWL_EALREADY;
-    if ((rc = obtain(config, &fd)) < 0) return rc;
-    if (config->fd < 0) twl__socket_file(config->address, &listener->file);
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    if ((rc = obtain(&own, &fd)) < 0) return rc;
+    if (own.fd < 0) twl__socket_file(own.address, &listener->file);
     renew_reserve(reactor);
-    listener->locked = config->lock;
+    listener->locked = own.lock;
     listener->batch = 1;
     listener->paused = false;
     twl__watches_forget(reactor, fd);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "launch.h"
 #include "reactor.h"
 
@@ -173,13 +174,16 @@ int twl_process_spawn(twl_process *process, const twl_process_config *config,
                       const char **step)
 {
     twl_reactor *reactor = process->reactor;
+    twl_process_config own = TWL_PROCESS_CONFIG_INIT;
     pid_t pid;
     int pidfd, rc;
 
     if (process->pid) return TWL_EBUSY;
+    if (step) *step = "config";
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
     if (step) *step = "SIGCHLD";
     if ((rc = hear_children(reactor)) < 0) return rc;
-    rc = twl__launch(reactor, config, &pid, &pidfd, step);
+    rc = twl__launch(reactor, &own, &pid, &pidfd, step);
     if (rc < 0) {
         unhear_children(reactor);
         return rc;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "abi.h"
 #include "buffer.h"
 #include "socket.h"
 #include "tls.h"
@@ -188,20 +189,20 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
 
 int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
 {
-    static const twl_reactor_config defaults = TWL_REACTOR_CONFIG_INIT;
+    twl_reactor_config own = TWL_REACTOR_CONFIG_INIT;
     twl_reactor *reactor;
     int rc;
 
-    if (!config) config = &defaults;
-    twl_alloc_fn alloc = config->alloc ? config->alloc : twl__default_alloc;
-    reactor = alloc(config->alloc_context, NULL, 0, sizeof *reactor);
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    twl_alloc_fn alloc = own.alloc ? own.alloc : twl__default_alloc;
+    reactor = alloc(own.alloc_context, NULL, 0, sizeof *reactor);
     if (!reactor) return TWL_ENOMEM;
     memset(reactor, 0, sizeof *reactor);
     reactor->alloc = alloc;
-    reactor->alloc_context = config->alloc_context;
-    if ((rc = complete(reactor, config)) < 0) {
+    reactor->alloc_context = own.alloc_context;
+    if ((rc = complete(reactor, &own)) < 0) {
         twl__free(reactor, reactor->read_buffer, TWL__READ_SIZE);
-        alloc(config->alloc_context, reactor, sizeof *reactor, 0);
+        alloc(own.alloc_context, reactor, sizeof *reactor, 0);
         return rc;
     }
     ev_prepare_init(&reactor->before_wait, before_wait);

@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "abi.h"
+
 enum { NAME_SIZE = TWL__NAME_LENGTH + 2 }; /* the last dot, NUL */
 
 static const double NEGATIVE_TTL = 10.; /* where the server does not say */
@@ -100,9 +102,12 @@ int twl_resolver_configure(twl_reactor *reactor,
 {
     struct twl__resolver *resolver = reactor->resolver;
     struct twl__answers answers = {0};
+    twl_resolver_config own = TWL_RESOLVER_CONFIG_INIT;
     char *strings[3] = {NULL, NULL, NULL};
     int rc;
 
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    config = &own;
     if (!(config->ttl_min >= 0.) || !(config->ttl_max >= config->ttl_min) ||
         !(config->negative_ttl_max >= 0.))
         return TWL_EINVAL;
@@ -137,9 +142,7 @@ failed:
 
 static int ensure_resolver(twl_reactor *reactor)
 {
-    static const twl_resolver_config defaults = TWL_RESOLVER_CONFIG_INIT;
-
-    return reactor->resolver ? 0 : twl_resolver_configure(reactor, &defaults);
+    return reactor->resolver ? 0 : twl_resolver_configure(reactor, NULL);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------- */
@@ -425,9 +428,12 @@ void *twl_lookup_context(const twl_lookup *lookup)
 int twl_lookup_start(twl_lookup *lookup, const twl_lookup_config *config)
 {
     twl_reactor *reactor = lookup->reactor;
+    twl_lookup_config own = TWL_LOOKUP_CONFIG_INIT;
     char name[NAME_SIZE];
     int rc;
 
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    config = &own;
     if (!valid(config) || (rc = read_name(config->name, name)) < 0)
         return TWL_EINVAL;
     if (twl_lookup_active(lookup)) return TWL_EBUSY;

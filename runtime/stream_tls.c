@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abi.h"
 #include "layer.h"
 #include "reactor.h"
 #include "socket.h"
@@ -391,18 +392,20 @@ static void put_on(twl_stream *stream, struct twl__layer *layer)
 
 int twl_stream_start_tls(twl_stream *stream, const twl_tls_start *start)
 {
+    twl_tls_start own = TWL_TLS_START_INIT;
     struct twl__layer *layer;
     int rc;
 
-    if (!start->context || !(start->timeout >= 0 && isfinite(start->timeout)))
+    if ((rc = twl__config_read(&own, start)) < 0) return rc;
+    if (!own.context || !(own.timeout >= 0 && isfinite(own.timeout)))
         return TWL_EINVAL;
     if (stream->state != TWL__OPEN || stream->shutdown || stream->ended)
         return TWL_ECLOSED;
     layer = twl__alloc(stream->reactor, layer_size());
     if (!layer) return TWL_ENOMEM;
     memset(layer, 0, layer_size());
-    layer->on_handshake = start->on_handshake;
-    rc = prepare(stream, layer, start);
+    layer->on_handshake = own.on_handshake;
+    rc = prepare(stream, layer, &own);
     if (rc < 0) {
         free_layers(stream->reactor, layer);
         return rc;

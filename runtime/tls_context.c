@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "abi.h"
 #include "reactor.h"
 #include "tls_context.h"
 #include "tls_parts.h"
@@ -92,28 +93,6 @@ static int new_ctx(const twl_tls_config *config,
     return rc;
 }
 
-int twl_tls_context_open(const twl_tls_config *config, char *error, size_t size,
-                         twl_tls_context **out)
-{
-    twl_alloc_fn alloc = config->alloc ? config->alloc : twl__default_alloc;
-    twl_tls_context *context =
-        alloc(config->alloc_context, NULL, 0, sizeof *context);
-    int rc;
-
-    if (!context) return TWL_ENOMEM;
-    memset(context, 0, sizeof *context);
-    context->references = 1;
-    context->alloc = alloc;
-    context->alloc_context = config->alloc_context;
-    rc = twl_tls_context_rotate_ticket_keys(context);
-    if (rc == 0) rc = twl_tls_context_reload(context, config, error, size);
-    if (rc < 0)
-        twl_tls_context_release(context);
-    else
-        *out = context;
-    return rc;
-}
-
 /* What reloading replaces. */
 static void forget_settings(twl_tls_context *context)
 {
@@ -124,9 +103,8 @@ static void forget_settings(twl_tls_context *context)
     twl__tls_kept_clear(context);
 }
 
-int twl_tls_context_reload(twl_tls_context *context,
-                           const twl_tls_config *config, char *error,
-                           size_t size)
+static int reload(twl_tls_context *context, const twl_tls_config *config,
+                  char *error, size_t size)
 {
     struct twl__complaint complaint = {error, size};
     unsigned char *protocols = NULL;
@@ -149,6 +127,52 @@ int twl_tls_context_reload(twl_tls_context *context,
     context->skip_verification = config->insecurely_skip_verification;
     context->skip_hostname = config->insecurely_skip_hostname;
     return 0;
+}
+
+static int read_config(twl_tls_config *own, const twl_tls_config *given,
+                       char *error, size_t size)
+{
+    struct twl__complaint complaint = {error, size};
+    int rc = twl__config_read(own, given);
+
+    if (rc < 0)
+        twl__complain(&complaint, rc, "the settings are of another version");
+    return rc;
+}
+
+int twl_tls_context_open(const twl_tls_config *config, char *error, size_t size,
+                         twl_tls_context **out)
+{
+    twl_tls_config own = TWL_TLS_CONFIG_INIT;
+    twl_tls_context *context;
+    twl_alloc_fn alloc;
+    int rc = read_config(&own, config, error, size);
+
+    if (rc < 0) return rc;
+    alloc = own.alloc ? own.alloc : twl__default_alloc;
+    context = alloc(own.alloc_context, NULL, 0, sizeof *context);
+    if (!context) return TWL_ENOMEM;
+    memset(context, 0, sizeof *context);
+    context->references = 1;
+    context->alloc = alloc;
+    context->alloc_context = own.alloc_context;
+    rc = twl_tls_context_rotate_ticket_keys(context);
+    if (rc == 0) rc = reload(context, &own, error, size);
+    if (rc < 0)
+        twl_tls_context_release(context);
+    else
+        *out = context;
+    return rc;
+}
+
+int twl_tls_context_reload(twl_tls_context *context,
+                           const twl_tls_config *config, char *error,
+                           size_t size)
+{
+    twl_tls_config own = TWL_TLS_CONFIG_INIT;
+    int rc = read_config(&own, config, error, size);
+
+    return rc < 0 ? rc : reload(context, &own, error, size);
 }
 
 void twl_tls_context_choose(twl_tls_context *context, twl_tls_choose_fn choose,

@@ -16,6 +16,9 @@
  *   that asked for them. A callback may call any function on any object, its own as well.
  * Units. Times are seconds in a double; sizes are bytes.
  * Strings that go in are copied unless the comment says otherwise.
+ * Structs that begin with their size are made by their initialiser. Of a program that was compiled
+ *   with an older header, what it does not know is as in the initialiser; what a newer one has set
+ *   and we do not know is refused with TWL_EINVAL.
  * Threads. All calls on the thread that runs the reactor, except twl_reactor_post() and, on the
  *   threads of a pool of workers, twl_workers_ask() and twl_workers_tell(). */
 #ifndef TWISTLUA_H

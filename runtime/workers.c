@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+
+#include "abi.h"
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
@@ -281,17 +283,16 @@ attributes:
 
 int twl_workers_open(twl_workers *workers, const twl_workers_config *config)
 {
-    static const twl_workers_config defaults = TWL_WORKERS_CONFIG_INIT;
+    twl_workers_config own = TWL_WORKERS_CONFIG_INIT;
     int rc;
 
-    if (!config) config = &defaults;
     if (workers->open) return TWL_EBUSY;
-    if (!are_bounds(config->minimum, config->maximum) ||
-        !(config->idle >= 0.) || config->idle > 1e9 ||
-        config->stack < (size_t)PTHREAD_STACK_MIN)
+    if ((rc = twl__config_read(&own, config)) < 0) return rc;
+    if (!are_bounds(own.minimum, own.maximum) || !(own.idle >= 0.) ||
+        own.idle > 1e9 || own.stack < (size_t)PTHREAD_STACK_MIN)
         return TWL_EINVAL;
     if ((rc = open_locks(workers)) < 0) return rc;
-    workers->config = *config;
+    workers->config = own;
     workers->closing = false;
     workers->open = true;
     ev_async_start(workers->reactor->loop, &workers->wakeup);
