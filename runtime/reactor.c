@@ -174,6 +174,7 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
     twl__list_init(&reactor->watches);
     twl__list_init(&reactor->signals);
     twl__list_init(&reactor->workers);
+    twl__list_init(&reactor->channel_ends);
     twl__list_init(&reactor->pipes);
     twl__list_init(&reactor->processes);
     reactor->reserve_fd = -1;
@@ -228,6 +229,7 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__wakeup_run(reactor);
     twl__workers_close(
         reactor); /* first: what they call still finds a reactor */
+    twl__channel_ends_close(reactor);
     twl__streams_close(reactor);
     twl__listeners_close(reactor);
     twl__connectors_close(reactor);

@@ -63,6 +63,7 @@ struct twl_reactor {
     struct twl__link streams, listeners, connectors, datagrams, watches,
         signals, pipes, processes;
     struct twl__link workers; /* pools of threads, that are open */
+    struct twl__link channel_ends;
     twl_signal *child_ended; /* SIGCHLD, while there are children and no pidfds */
     int pidfd;               /* enum twl__pidfd: what the kernel has */
 
@@ -101,6 +102,7 @@ void twl__watches_close(twl_reactor *reactor);
 void twl__signals_close(twl_reactor *reactor);
 void twl__resolver_close(twl_reactor *reactor);
 void twl__workers_close(twl_reactor *reactor);
+void twl__channel_ends_close(twl_reactor *reactor);
 void twl__pipes_close(twl_reactor *reactor);
 void twl__processes_close(twl_reactor *reactor);
 

@@ -19,8 +19,8 @@
  * Structs that begin with their size are made by their initialiser. Of a program that was compiled
  *   with an older header, what it does not know is as in the initialiser; what a newer one has set
  *   and we do not know is refused with TWL_EINVAL.
- * Threads. All calls on the thread that runs the reactor, except twl_reactor_post() and, on the
- *   threads of a pool of workers, twl_workers_ask() and twl_workers_tell(). */
+ * Threads. All calls on the thread that runs the reactor, except twl_reactor_post(), the functions
+ *   on channels and, on the threads of a pool of workers, those that say so. */
 #ifndef TWISTLUA_H
 #define TWISTLUA_H
 
@@ -59,6 +59,7 @@ TWL_API int twl_version_number(void);
 #define TWL_ENOMEM (-ENOMEM)
 #define TWL_EBUSY (-EBUSY)
 #define TWL_EALREADY (-EALREADY)
+#define TWL_EAGAIN (-EAGAIN)
 #define TWL_ETIMEDOUT (-ETIMEDOUT)
 #define TWL_ECANCELED (-ECANCELED)
 #define TWL_ECONNABORTED (-ECONNABORTED)
@@ -1918,6 +1919,128 @@ TWL_API twl_value twl_deferred_result(const twl_deferred *d);
 /* Take the result of a ready Deferred, which is left with nothing. A hosted one is the caller's
  * business from here on: drop is not called. */
 TWL_API twl_value twl_deferred_take(twl_deferred *d);
+
+/* ---- Channels: values from thread to thread ------------------------------------------------- */
+
+/* A queue of values, first in, first out, of a bounded length, with any number of senders and
+ * receivers on any threads; each value is received once. References to it are counted, and it
+ * belongs to no reactor: it outlives all that use it. All functions on channels and messages are
+ * for any thread; those on ends and waits, further below, for the thread of their reactor. */
+typedef struct twl_channel twl_channel;
+
+typedef struct twl_channel_config {
+    size_t size;        /* set by the initialiser */
+    size_t capacity;    /* values that it holds, 1 or more; 64 */
+    twl_alloc_fn alloc; /* safe on all threads; NULL: realloc and free */
+    void *alloc_context;
+} twl_channel_config;
+
+#define TWL_CHANNEL_CONFIG_INIT                                                \
+    {                                                                          \
+        sizeof(twl_channel_config), 64, NULL, NULL                             \
+    }
+
+/* Make a channel, with one reference, the caller's. [config] may be NULL for the defaults.
+ * TWL_EINVAL, TWL_ENOMEM. */
+TWL_API int twl_channel_open(const twl_channel_config *config,
+                             twl_channel **out);
+TWL_API twl_channel *twl_channel_retain(twl_channel *channel);
+
+/* Give up a reference; with the last, the values that nobody received go, too. NULL does
+ * nothing. */
+TWL_API void twl_channel_release(twl_channel *channel);
+
+/* Nothing is sent any more; what waits to send fails with TWL_ECLOSED. What was sent can still be
+ * received, and then TWL_ECLOSED. Idempotent. */
+TWL_API void twl_channel_close(twl_channel *channel);
+TWL_API bool twl_channel_is_open(twl_channel *channel);
+
+/* How many values wait to be received, and how many could. */
+TWL_API size_t twl_channel_count(twl_channel *channel);
+TWL_API size_t twl_channel_capacity(const twl_channel *channel);
+
+/* A value on its way, with a copy of its bytes. It is whoever's made or received it, until it is
+ * sent. */
+typedef struct twl_message twl_message;
+
+/* Of nothing, a boolean, an integer, a number, bytes, or a pointer, which is passed as it is.
+ * TWL_EINVAL for another kind, TWL_ENOMEM. */
+TWL_API int twl_message_new(twl_channel *channel, twl_value value,
+                            twl_message **out);
+
+/* Of the bytes of something else, with the kind TWL_OPAQUE. They may mention [count] channels,
+ * each of which gets a reference for as long as the message is there. TWL_ENOMEM. */
+TWL_API int twl_message_new_opaque(twl_channel *channel, const char *bytes,
+                                   size_t length, twl_channel *const *mentioned,
+                                   size_t count, twl_message **out);
+
+/* Its value; bytes belong to the message. A Lua table is opaque: only Lua takes it apart. */
+TWL_API twl_value twl_message_value(const twl_message *message);
+
+/* NULL does nothing. */
+TWL_API void twl_message_free(twl_message *message);
+
+/* Send a copy of [value], and take the next message; wait up to [timeout] seconds, INFINITY
+ * included, for room or for a message. TWL_EAGAIN where a [timeout] of 0 was too short,
+ * TWL_ETIMEDOUT for others, TWL_ECLOSED, TWL_EINVAL, TWL_ENOMEM. The thread of a reactor should
+ * not wait here. */
+TWL_API int twl_channel_send(twl_channel *channel, twl_value value,
+                             double timeout);
+TWL_API int twl_channel_receive(twl_channel *channel, double timeout,
+                                twl_message **out);
+
+/* Send [message] itself, which is the channel's then, and no more the caller's. */
+TWL_API int twl_channel_pass(twl_channel *channel, twl_message *message,
+                             double timeout);
+
+/* The same on a thread of the pool [workers]; TWL_ECANCELED once the pool is being closed. */
+TWL_API int twl_workers_pass(twl_workers *workers, twl_channel *channel,
+                             twl_message *message, double timeout);
+TWL_API int twl_workers_receive(twl_workers *workers, twl_channel *channel,
+                                double timeout, twl_message **out);
+
+/* ---- Channels: the end in a reactor ------------------------------------------------------------ */
+
+/* Where a reactor's thread sends and receives without blocking. What waits there goes first come,
+ * first served; between ends, and threads that block, it is who is quickest. An end that is closed
+ * while it waits gives up its place, and no value with it. */
+typedef struct twl_channel_end twl_channel_end;
+
+TWL_API size_t twl_channel_end_size(void);
+
+/* [channel] must stay until the end is closed. */
+TWL_API void twl_channel_end_open(void *memory, twl_reactor *reactor,
+                                  twl_channel *channel);
+
+/* Waits are forgotten without a call. Idempotent. twl_reactor_close() closes all ends. */
+TWL_API void twl_channel_end_close(twl_channel_end *end);
+
+/* Send [message], which is then the channel's; receive one. TWL_EAGAIN, if it must wait for room,
+ * for a message, or for others that wait at this end. TWL_ECLOSED. */
+TWL_API int twl_channel_end_send(twl_channel_end *end, twl_message *message);
+TWL_API int twl_channel_end_receive(twl_channel_end *end, twl_message **out);
+
+/* Whether the present turn had so many already that whoever can wait should, lest a quick partner
+ * keep the reactor from everything else. */
+TWL_API bool twl_channel_end_is_spent(const twl_channel_end *end);
+
+/* Something that waits at an end. The host owns it, the rest being zeros, until [done] is entered
+ * or it is cancelled. */
+typedef struct twl_channel_wait {
+    struct twl__link link;
+    twl_channel_end *end;
+    bool sends;
+    twl_message *message; /* to be sent; or what was received: the host's */
+    /* [code] 0 or TWL_ECLOSED; a message that was sent is no more in [wait]. */
+    void (*done)(struct twl_channel_wait *wait, int code);
+} twl_channel_wait;
+
+/* Wait for a message; or for room for the one that is in [wait]. */
+TWL_API void twl_channel_wait_start(twl_channel_wait *wait,
+                                    twl_channel_end *end);
+
+/* Nothing for one that does not wait. */
+TWL_API void twl_channel_wait_cancel(twl_channel_wait *wait);
 
 /* ---- Lua ----------------------------------------------------------------------------------- */
 

@@ -41,7 +41,7 @@ static void set_name(const char *name)
 #endif
 }
 
-static struct timespec seconds_from_now(double seconds)
+struct timespec twl__seconds_from_now(double seconds)
 {
     struct timespec at;
     double whole = floor(seconds);
@@ -59,7 +59,7 @@ static struct timespec seconds_from_now(double seconds)
 /* Wait for a change; false when none came for as long as a thread may be idle. */
 static bool wait_idle(twl_workers *workers)
 {
-    struct timespec until = seconds_from_now(workers->config.idle);
+    struct timespec until = twl__seconds_from_now(workers->config.idle);
     int rc;
 
     workers->idle_count++;
@@ -251,6 +251,7 @@ void twl_workers_init(void *memory, twl_reactor *reactor)
     twl__list_init(&workers->unanswered);
     twl__list_init(&workers->threads);
     twl__list_init(&workers->ended);
+    twl__list_init(&workers->sleepers);
     ev_async_init(&workers->wakeup, on_wakeup);
     workers->wakeup.data = workers;
 }
@@ -315,6 +316,14 @@ bool twl_workers_closing(twl_workers *workers)
     return closing;
 }
 
+static void wake_sleepers(twl_workers *workers)
+{
+    struct twl__link *link = workers->sleepers.next;
+
+    for (; link != &workers->sleepers; link = link->next)
+        twl__sleeper_cancel(TWL__CONTAINER(struct twl__sleeper, link, link));
+}
+
 void twl_workers_close(twl_workers *workers)
 {
     struct twl__link cancelled;
@@ -326,6 +335,7 @@ void twl_workers_close(twl_workers *workers)
     twl__list_move(&workers->queue, &cancelled);
     workers->queue_length = 0;
     pthread_cond_broadcast(&workers->wanted);
+    wake_sleepers(workers);
     pthread_mutex_unlock(&workers->lock);
     twl__asks_drop(workers);
     while (join_one(workers, true)) {

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-#include "reactor.h"
+#include "channel.h"
 
 struct twl_workers {
     struct twl__link link; /* in reactor->workers while open */
@@ -28,8 +28,12 @@ struct twl_workers {
     struct twl__link asked;      /* not yet taken over */
     struct twl__link unanswered; /* run, and still waited for */
     struct twl__link threads, ended;
+    struct twl__link sleepers; /* threads that block on channels */
     int thread_count, idle_count, queue_length, working_count;
 };
+
+/* On the clock of the conditions. */
+struct timespec twl__seconds_from_now(double seconds);
 
 void twl__asks_run(twl_workers *workers);
 void twl__asks_drop(twl_workers *workers);
