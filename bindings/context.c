@@ -181,6 +181,7 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_openfile(L, context);
     twl__open_digest(L, context);
     twl__open_websocket(L, context);
+    twl__open_channel(L, context);
     twl__runtime_error_open(L, context);
     twl__runtime_open_run(L, context);
     lua_setfield(L, -2, "twistlua.core");

@@ -44,6 +44,7 @@ typedef struct twl_context {
     struct twl__class http_limits, http_heads, http_bodies;
     struct twl__class openfiles;
     struct twl__class websockets;
+    struct twl__class channels, channel_waits;
     struct twl__masks masks;
     int works_pending; /* with a pool, and wanted */
     bool closed;       /* the universe is going: no Lua is called any more */
@@ -181,6 +182,7 @@ void twl__open_process(lua_State *L, twl_context *context);
 void twl__open_openfile(lua_State *L, twl_context *context);
 void twl__open_digest(lua_State *L, twl_context *context);
 void twl__open_websocket(lua_State *L, twl_context *context);
+void twl__open_channel(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

@@ -8,6 +8,9 @@
 
 void twl__parcel_free(struct twl__parcel *parcel)
 {
+    for (size_t i = 0; i < parcel->channel_count; i++)
+        twl_channel_release(parcel->channels[i]);
+    free(parcel->channels);
     free(parcel->bytes);
     memset(parcel, 0, sizeof *parcel);
 }
@@ -37,6 +40,20 @@ bool twl__parcel_append(struct twl__parcel *parcel, const void *bytes,
     if (!reserve(parcel, length)) return false;
     memcpy(parcel->bytes + parcel->length, bytes, length);
     parcel->length += length;
+    return true;
+}
+
+/* Few have even one: no need to grow by more. */
+bool twl__parcel_keep(struct twl__parcel *parcel, twl_channel *channel)
+{
+    size_t count = parcel->channel_count;
+    twl_channel **channels =
+        realloc(parcel->channels, (count + 1) * sizeof *channels);
+
+    if (!channels) return false;
+    channels[count] = twl_channel_retain(channel);
+    parcel->channels = channels;
+    parcel->channel_count = count + 1;
     return true;
 }
 

@@ -16,7 +16,8 @@ enum twl__tag {
     TAG_OBJECT, /* of a class of errors: module, name, then the table */
     TAG_SEEN,   /* a table that came before, by its number */
     TAG_CHUNK,  /* a function, as lua_dump writes it */
-    TAG_C_FUNCTION
+    TAG_C_FUNCTION,
+    TAG_CHANNEL /* its address */
 };
 
 /* False without memory; the others raise then. */
@@ -27,6 +28,9 @@ void twl__put(lua_State *L, struct twl__parcel *parcel, const void *bytes,
 void twl__put_tag(lua_State *L, struct twl__parcel *parcel, enum twl__tag tag);
 void twl__put_string(lua_State *L, struct twl__parcel *parcel,
                      const char *bytes, size_t length);
+
+/* Have the parcel keep [channel]. False without memory. */
+bool twl__parcel_keep(struct twl__parcel *parcel, twl_channel *channel);
 
 void twl__take(struct twl__parcel *parcel, void *out, size_t length);
 enum twl__tag twl__take_tag(struct twl__parcel *parcel);

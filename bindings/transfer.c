@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "channel.h"
 #include "parcel.h"
 
 /* The modules whose classes of errors all states have. */
@@ -206,6 +207,25 @@ static void pack_table(struct packer *packer, int index,
     packer->depth--;
 }
 
+static void pack_channel(struct packer *packer, twl_channel *channel)
+{
+    if (!twl__parcel_keep(packer->parcel, channel))
+        luaL_error(packer->L, "not enough memory to pass a channel");
+    twl__put_tag(packer->L, packer->parcel, TAG_CHANNEL);
+    twl__put(packer->L, packer->parcel, &channel, sizeof(twl_channel *));
+}
+
+static void pack_userdata(struct packer *packer, int index,
+                          const struct place *place)
+{
+    twl_channel *channel = twl__channel_at(packer->L, index);
+
+    if (channel)
+        pack_channel(packer, channel);
+    else
+        refuse_kind(packer, place, index);
+}
+
 static void pack_value(struct packer *packer, int index,
                        const struct place *place)
 {
@@ -237,6 +257,7 @@ static void pack_value(struct packer *packer, int index,
         twl__put_string(L, parcel, bytes, length);
         break;
     case LUA_TTABLE: pack_table(packer, index, place); break;
+    case LUA_TUSERDATA: pack_userdata(packer, index, place); break;
     default: refuse_kind(packer, place, index);
     }
 }
@@ -315,6 +336,7 @@ static void unpack_value(struct unpacker *unpacker)
     lua_State *L = unpacker->L;
     struct twl__parcel *parcel = unpacker->parcel;
     enum twl__tag tag = twl__take_tag(parcel);
+    twl_channel *channel;
     lua_Integer integer;
     lua_Number number;
     const char *bytes;
@@ -345,6 +367,10 @@ static void unpack_value(struct unpacker *unpacker)
     case TAG_SEEN:
         lua_rawgeti(L, unpacker->seen,
                     (lua_Integer)twl__parcel_unpack_size(parcel));
+        break;
+    case TAG_CHANNEL:
+        twl__take(parcel, &channel, sizeof(twl_channel *));
+        twl__channel_push(L, channel);
         break;
     default: lua_pushnil(L);
     }

@@ -2,8 +2,8 @@
  * transfer.h -- Lua values on their way from one state to another: a parcel is packed on one
  * thread and unpacked on another. Its memory is malloc's, which is safe between threads.
  *
- * Copied are nil, booleans, numbers, strings, and tables of these, nested up to TWL__DEPTH. What
- * is one table within a range of values is one table in the copy, cycles included. A table with
+ * Copied are nil, booleans, numbers, strings, and tables of these, nested up to TWL__DEPTH. A
+ * channel goes by reference: the parcel has one to each. What is one table within a range of values is one table in the copy, cycles included. A table with
  * a metatable is refused, unless it is an object of a class in twistlua.error or
  * twistlua.defer.errors, which has that class in the other state, too. */
 #ifndef TWL_TRANSFER_H
@@ -16,7 +16,9 @@ enum { TWL__DEPTH = 200 };
 struct twl__parcel {
     char *bytes;
     size_t length, capacity;
-    size_t read; /* where unpacking goes on */
+    size_t read;            /* where unpacking goes on */
+    twl_channel **channels; /* that the bytes mention, each retained */
+    size_t channel_count;
 };
 
 /* Free what it holds, and leave it empty. */

@@ -66,11 +66,11 @@ static void settle(struct twl__end_side *side, enum twl__side which,
 }
 
 /* Serve those that wait, at least one, until the turn is spent; false if one of them has closed
- * the end. */
+ * the end. Each may turn a host's loop, and so come here again. */
 static bool serve(struct twl__end_side *side, enum twl__side which)
 {
     twl_channel_end *end = side->end;
-    bool alive = true;
+    bool alive = true, *outer = end->alive;
 
     end->alive = &alive;
     while (!twl__list_empty(&side->waits) && !twl_channel_end_is_spent(end)) {
@@ -80,10 +80,13 @@ static bool serve(struct twl__end_side *side, enum twl__side which)
         if (rc == TWL_EAGAIN) break;
         twl__unlink(&wait->link);
         wait->done(wait, rc);
-        if (!alive) return false;
+        if (!alive) {
+            if (outer) *outer = false;
+            return false;
+        }
         if (twl__reactor_is_late(end->reactor)) break;
     }
-    end->alive = NULL;
+    end->alive = outer;
     settle(side, which, true);
     return true;
 }

@@ -109,6 +109,8 @@ define("ReactorAlreadyInstalledError", Error, "A reactor has already been instal
 define("FileError", errors.IOError)
 errors.FileError.options = { errno = "integer", code = "string", path = "string" }
 
+define("ChannelClosed", Error, "The channel is closed")
+
 define("ThreadPoolError", Error, "No thread could be had")
 define("ThreadPoolStopped", Error, "The pool of threads was stopped")
 

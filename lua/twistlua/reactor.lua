@@ -277,7 +277,7 @@ end
 ---@return boolean
 function Reactor:isBusy()
   return network.isBusy() or #self._queue > 0 or #self:getDelayedCalls() > 0 or #core.resolver.live() > 0
-    or core.workers.pending() > 0 or #self:getReaders() > 0 or #self:getWriters() > 0
+    or core.workers.pending() > 0 or #core.channel.live() > 0 or #self:getReaders() > 0 or #self:getWriters() > 0
 end
 
 -- What `twistlua script.lua` does after the script: run the reactor for one that did not.

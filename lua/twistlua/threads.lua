@@ -4,6 +4,7 @@
 -- of twistlua but the reactor. So what goes to it and comes back is copied: nil, booleans, numbers, strings and
 -- tables of these, in which shared tables and cycles are kept; not functions, userdata or coroutines, and no
 -- tables with a metatable, but the error objects of twistlua. What cannot be copied is an error of the call.
+-- A channel (twistlua.channel) goes by reference, for values that are to follow meanwhile.
 --
 -- A function goes there by its code: it has no upvalues, so all that it needs are its arguments, the globals of
 -- the thread and what it requires. Or it is named, "module:function", and the thread loads it itself.

@@ -809,6 +809,77 @@ function core.workers.isWorker() end
 ---@return boolean the pool of this thread is being closed
 function core.workers.isStopping() end
 
+-- ---- Channels -----------------------------------------------------------------------------------
+
+---@class twistlua.core.channel
+---@field methods twistlua.Channel the methods, to which lua/twistlua/channel.lua adds
+core.channel = {}
+
+---A queue between threads. It is passed by reference in what is copied to other states.
+---@class twistlua.Channel
+local Channel = {}
+
+---Nothing is sent any more; sends that wait fail with ChannelClosed. What was sent can still be received. May be called
+---again, from any state.
+function Channel:close() end
+
+---@return boolean
+function Channel:isOpen() end
+
+---@return integer of values that wait to be received
+function Channel:count() end
+
+---@return integer of values that it has room for
+function Channel:capacity() end
+
+---A send or a receive that must wait.
+---@class twistlua.core.wait
+local wait = {}
+
+---Begin, once: fire `deferred` when the value was sent, or with the value that was received, or with ChannelClosed.
+---@param deferred twistlua.Deferred
+function wait:start(deferred) end
+
+---Send or receive nothing.
+function wait:cancel() end
+
+---@param capacity integer
+---@return twistlua.Channel|nil, string? message, string? name, integer? errno
+function core.channel.new(capacity) end
+
+---@param name string
+---@return twistlua.Channel|nil # what twl_runtime_share() gave this runtime
+function core.channel.shared(name) end
+
+---@return twistlua.core.wait[] that were started
+function core.channel.live() end
+
+---@param channel twistlua.Channel
+---@param value any
+---@param patient boolean make a wait where it must wait, and let others go first when the turn had many
+---@return boolean|nil sent nil: the next are message, name, errno
+---@return twistlua.core.wait? wait
+function core.channel.send(channel, value, patient) end
+
+---@param channel twistlua.Channel
+---@param patient boolean
+---@return boolean|nil received nil: the next are message, name, errno
+---@return any value or the wait
+function core.channel.receive(channel, patient) end
+
+---On a worker's thread.
+---@param channel twistlua.Channel
+---@param value any
+---@param timeout? number seconds
+---@return true|nil, string? message, string? name, integer? errno
+function core.channel.blockingSend(channel, value, timeout) end
+
+---On a worker's thread.
+---@param channel twistlua.Channel
+---@param timeout? number seconds
+---@return true|nil, any value, or message, name, errno
+function core.channel.blockingReceive(channel, timeout) end
+
 core.random = {}
 
 ---@param length integer at most 1024

@@ -103,6 +103,7 @@ local function everythingOpen()
   for _, call in ipairs(reactor:getDelayedCalls()) do left[#left + 1] = { call, call.cancel } end
   for handle in pairs(reactor._signalHandles or {}) do left[#left + 1] = { handle, handle.cancel } end
   for _, lookup in ipairs(core.resolver.live()) do left[#left + 1] = { lookup, lookup.cancel } end
+  for _, wait in ipairs(core.channel.live()) do left[#left + 1] = { wait, wait.cancel } end
   if core.workers.pending() > 0 then left[#left + 1] = { "a call on a thread", function() end } end
   for _, running in ipairs(task.all()) do left[#left + 1] = { running, running.cancel } end
   for _, reader in ipairs(reactor:getReaders()) do
