@@ -146,10 +146,33 @@ local function plainLua()
     assert(require("twistlua")._VERSION)']])
 end
 
+-- What the library has one of for a whole process: which reactor takes a signal, as only one can; and the index that
+-- OpenSSL gives once. Everything else that is written belongs to a runtime.
+local PROCESS_WIDE = { "owners", "once", "place" }
+local COMPILERS_OWN = { completed = true, __dso_handle = true, __TMC_END__ = true }
+
+local function noGlobalState()
+  local allowed, found, more = {}, {}, {}
+  for _, name in ipairs(PROCESS_WIDE) do allowed[name] = true end
+  for line in capture("objdump -t build/release/libtwistlua.so"):gmatch("[^\n]+") do
+    local section, symbol = line:match("(%.%w+)\t%x+%s+(%S+)$")
+    local name = symbol and symbol:match("^[%w_]+")
+    if section == ".data" or section == ".bss" then
+      if allowed[name] then found[name] = true
+      elseif not COMPILERS_OWN[name] then more[#more + 1] = symbol end
+    end
+  end
+  for name in pairs(allowed) do
+    if not found[name] then more[#more + 1] = name .. " is no more, take it off the list" end
+  end
+  count(#more == 0, "no variable of the library is global", table.concat(more, "\n"))
+end
+
 -- What others link with.
 local function library(jobs)
   check("libtwistlua.so exports what spec/symbols.txt lists", "lua5.4 spec/symbols.lua")
   jobs[#jobs + 1] = { group = "installation", command = "lua5.4 spec/install.lua" }
+  noGlobalState()
 end
 
 local function preset(name)
@@ -173,12 +196,12 @@ end
 -- randomised addresses may lie.
 local function threads()
   say("building (thread)")
-  local output, ok = capture("scripts/build thread twistlua wakeup_test workers_test")
+  local output, ok = capture("scripts/build thread twistlua wakeup_test workers_test channel_test")
   count(ok, "build (thread)", output)
   if not ok then return end
   local jobs = {}
   for _, program in ipairs {
-    "wakeup_test", "workers_test",
+    "wakeup_test", "workers_test", "channel_test",
     "twistlua spec/runner.lua spec/bindings/transfer_spec.lua spec/system/file_spec.lua spec/system/threads",
   } do
     jobs[#jobs + 1] = { group = "threads (thread)", command = "setarch -R build/thread/" .. program }
