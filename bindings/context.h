@@ -47,6 +47,7 @@ typedef struct twl_context {
     struct twl__class channels, channel_waits;
     struct twl__masks masks;
     int works_pending; /* with a pool, and wanted */
+    twl_capabilities *capabilities; /* NULL: everything is permitted */
     bool closed;       /* the universe is going: no Lua is called any more */
     int entered; /* calls of ours on the stack that may come to a host's code */
     twl_runtime *runtime; /* of a host; NULL in the program and in a plain Lua */

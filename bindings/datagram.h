@@ -15,6 +15,9 @@ void twl__senders_open(lua_State *L, twl_context *context);
 void twl__sender_push(lua_State *L, twl_context *context,
                       const twl_address *address);
 
+/* Whether a datagram of late came from [address]. */
+bool twl__sender_known(const twl_context *context, const twl_address *address);
+
 /* Whether the table at [index] is such an object; then *out is its address. [-0, +0] */
 bool twl__sender_find(lua_State *L, twl_context *context, int index,
                       twl_address *out);

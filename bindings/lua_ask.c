@@ -76,7 +76,7 @@ static int box_answer(lua_State *L)
 
 static int box_gc(lua_State *L)
 {
-    struct box *box = lua_touserdata(L, 1);
+    struct box *box = twl__object_check(L, 1);
 
     if (box->question) answer(box, true);
     return 0;

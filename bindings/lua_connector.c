@@ -2,6 +2,7 @@
  * lua_connector.c -- core.connector: attempts to connect.
  * User value 1 is called once with the outcome: the transport, or nil, message, name, errno
  * and whether the local address was the trouble. */
+#include "sandbox.h"
 #include "transport.h"
 
 struct attempt {
@@ -59,7 +60,8 @@ static const twl_address *read_bind(lua_State *L, int index, twl_address *out)
     return out;
 }
 
-/* start(done, timeout, kind, host or path, port, bind kind, bind host, bind port) -> attempt */
+/* start(done, timeout, kind, host or path, port, bind kind, bind host, bind port) -> attempt
+ *   | nil, message, "EDENIED" */
 static int connector_start(lua_State *L)
 {
     twl_context *context = twl__context_of(L);
@@ -78,6 +80,7 @@ static int connector_start(lua_State *L)
     attempt->slot = 0;
     twl_connector_init(connector_of(attempt), reactor, on_done, attempt);
     twl__check_address(L, 3, &attempt->peer);
+    if (!twl__permits_address(L, TWL_USE_CONNECT, &attempt->peer)) return 4;
     config.address = &attempt->peer;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);

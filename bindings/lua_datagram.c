@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "datagram.h"
+#include "sandbox.h"
 
 enum { VALUE_PROTOCOL = 1, VALUE_FAILED };
 
@@ -151,6 +152,17 @@ static void note_state(struct datagrams *datagrams)
         twl_datagram_peer(socket_of(datagrams), &address) == 0;
 }
 
+static bool permits(lua_State *L, const twl_datagram_config *config)
+{
+    if (config->fd >= 0 &&
+        !twl__permits_all(L, TWL_PERMIT_NET, "adopting a descriptor"))
+        return false;
+    if (config->address &&
+        !twl__permits_address(L, TWL_USE_LISTEN, config->address))
+        return false;
+    return !config->peer || twl__permits_address(L, TWL_USE_SEND, config->peer);
+}
+
 /* bind(protocol, failed, options, place|nil, peer|nil) -> socket | nil, message, name, errno */
 static int datagram_bind(lua_State *L)
 {
@@ -166,6 +178,7 @@ static int datagram_bind(lua_State *L)
     read_options(L, 3, &config);
     config.address = read_place(L, 4, &address);
     config.peer = read_place(L, 5, &peer);
+    if (!permits(L, &config)) return 4;
     datagrams = twl__object_new(L, &context->datagrams,
                                 sizeof *datagrams + twl_datagram_size(), 2);
     memset(datagrams, 0, sizeof *datagrams);
@@ -291,6 +304,17 @@ static const twl_address *choose_peer(lua_State *L, struct datagrams *datagrams,
     return NULL;
 }
 
+/* Who has sent to us may be answered. */
+static void check_permission(lua_State *L, twl_context *context,
+                             const twl_address *to)
+{
+    if (twl__sender_known(context, to) ||
+        twl__permits_address(L, TWL_USE_SEND, to))
+        return;
+    refuse(L, lua_tostring(L, -3), lua_tostring(L, -2), 0);
+    luaL_error(L, "%s", lua_tostring(L, -3));
+}
+
 /* write(port, data, address object | { host, port } | path | nil)
  * write(port, data, host, port) */
 static int datagram_write(lua_State *L)
@@ -310,6 +334,8 @@ static int datagram_write(lua_State *L)
     if (lua_rawgeti(L, 1, 1) == LUA_TNIL) return 0; /* closed: dropped */
     datagrams = twl__object_check(L, -1);
     to = choose_peer(L, datagrams, &address);
+    if (to && datagrams->context->capabilities)
+        check_permission(L, datagrams->context, to);
     bytes = lua_tolstring(L, 2, &length);
     rc = twl_datagram_send(socket_of(datagrams), bytes, length, to);
     if (rc < 0) refuse(L, twl_error_message(rc), twl_error_name(rc), -rc);
@@ -333,6 +359,7 @@ static int datagram_connect(lua_State *L)
     int rc;
 
     twl__check_address(L, 2, &address);
+    if (!twl__permits_address(L, TWL_USE_SEND, &address)) return 4;
     rc = twl_datagram_connect(socket_of(datagrams), &address);
     note_state(datagrams);
     return answer(L, rc);
@@ -394,6 +421,7 @@ static int datagram_join(lua_State *L)
     const twl_address *interface = read_place(L, 4, &address);
 
     luaL_argcheck(L, read_place(L, 3, &group) != NULL, 3, "no group");
+    if (!twl__permits_address(L, TWL_USE_LISTEN, &group)) return 4;
     if (lua_toboolean(L, 2))
         return answer(
             L, twl_datagram_join(socket_of(datagrams), &group, interface));

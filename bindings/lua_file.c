@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox.h"
 #include "work.h"
 
 static const char MAKE_ERROR_KEY;
@@ -15,6 +16,7 @@ struct file;
 
 struct operation {
     const char *verb; /* for the error */
+    int access;       /* to the path, for the refusal */
     int (*call)(struct file *file);
     void (*push)(lua_State *L, struct twl__work *work);
 };
@@ -22,6 +24,7 @@ struct operation {
 struct file {
     struct twl__work work;
     const struct operation *operation;
+    const twl_capabilities *capabilities;
     int code;
     const char *path;
     const char *other; /* the content to write, or the new name */
@@ -42,38 +45,42 @@ static struct file *file_of(twl_work *work)
 
 static int do_read(struct file *file)
 {
-    return twl_file_read(file->path, file->size, &file->bytes, &file->length);
+    return twl_file_read(file->capabilities, file->path, file->size,
+                         &file->bytes, &file->length);
 }
 
 static int do_write(struct file *file)
 {
-    return twl_file_write(file->path, file->other, file->size, file->mode,
-                          file->flags);
+    return twl_file_write(file->capabilities, file->path, file->other,
+                          file->size, file->mode, file->flags);
 }
 
 static int do_stat(struct file *file)
 {
-    return twl_file_stat(file->path, file->flags, &file->info);
+    return twl_file_stat(file->capabilities, file->path, file->flags,
+                         &file->info);
 }
 
 static int do_list(struct file *file)
 {
-    return twl_file_list(file->path, &file->bytes, &file->length);
+    return twl_file_list(file->capabilities, file->path, &file->bytes,
+                         &file->length);
 }
 
 static int do_rename(struct file *file)
 {
-    return twl_file_rename(file->path, file->other);
+    return twl_file_rename(file->capabilities, file->path, file->other);
 }
 
 static int do_remove(struct file *file)
 {
-    return twl_file_remove(file->path);
+    return twl_file_remove(file->capabilities, file->path);
 }
 
 static int do_make_directory(struct file *file)
 {
-    return twl_file_make_directory(file->path, file->mode, file->flags);
+    return twl_file_make_directory(file->capabilities, file->path, file->mode,
+                                   file->flags);
 }
 
 static void run(twl_work *work, void **local)
@@ -85,6 +92,21 @@ static void run(twl_work *work, void **local)
 
 /* ---- The outcome ----------------------------------------------------------------- */
 
+/* nil, message, name, errno. It is on the new name where the old one was permitted. */
+static void push_code(lua_State *L, struct file *file)
+{
+    bool renames = file->operation->call == do_rename;
+
+    if (renames &&
+        twl_capabilities_path(file->capabilities, file->operation->access,
+                              file->path) == 0)
+        twl__push_path_error(L, file->work.context, file->code,
+                             TWL_ACCESS_WRITE, file->other);
+    else
+        twl__push_path_error(L, file->work.context, file->code,
+                             file->operation->access, file->path);
+}
+
 /* Raise what open()'s function makes of the error. */
 static void check_code(lua_State *L, struct file *file)
 {
@@ -92,7 +114,7 @@ static void check_code(lua_State *L, struct file *file)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &MAKE_ERROR_KEY);
     lua_pushstring(L, file->operation->verb);
     lua_pushstring(L, file->path);
-    twl__push_error(L, file->code);
+    push_code(L, file);
     lua_remove(L, -4); /* the nil */
     lua_call(L, 5, 1);
     lua_error(L);
@@ -167,14 +189,20 @@ static void release_file(struct twl__work *work)
     file->bytes = NULL;
 }
 
-static const struct operation TO_READ = {"read", do_read, push_bytes};
-static const struct operation TO_WRITE = {"write", do_write, push_nothing};
-static const struct operation TO_STAT = {"look at", do_stat, push_info};
-static const struct operation TO_LIST = {"list", do_list, push_names};
-static const struct operation TO_RENAME = {"rename", do_rename, push_nothing};
-static const struct operation TO_REMOVE = {"remove", do_remove, push_nothing};
+static const struct operation TO_READ = {"read", TWL_ACCESS_READ, do_read,
+                                         push_bytes};
+static const struct operation TO_WRITE = {"write", TWL_ACCESS_WRITE, do_write,
+                                          push_nothing};
+static const struct operation TO_STAT = {"look at", TWL_ACCESS_READ, do_stat,
+                                         push_info};
+static const struct operation TO_LIST = {"list", TWL_ACCESS_READ, do_list,
+                                         push_names};
+static const struct operation TO_RENAME = {
+    "rename", TWL_ACCESS_READ | TWL_ACCESS_WRITE, do_rename, push_nothing};
+static const struct operation TO_REMOVE = {"remove", TWL_ACCESS_WRITE,
+                                           do_remove, push_nothing};
 static const struct operation TO_MAKE_DIRECTORY = {
-    "make the directory", do_make_directory, push_nothing};
+    "make the directory", TWL_ACCESS_WRITE, do_make_directory, push_nothing};
 
 /* ---- The calls ------------------------------------------------------------------- */
 
@@ -196,6 +224,7 @@ static struct file *file_new(lua_State *L, const struct operation *operation)
                   "Deferred expected");
     file = (struct file *)(void *)twl__work_new(L, twl__context_of(L),
                                                 sizeof *file);
+    file->capabilities = twl__context_of(L)->capabilities;
     file->path = check_path(L, ARG_PATH);
     file->work.base.run = run;
     file->operation = operation;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * lua_inotify.c -- core.inotify: changes of files. lua/twistlua/inotify.lua reads it when the
  * reactor says that there is something. */
-#include "context.h"
+#include "sandbox.h"
 
 enum { BUFFER_SIZE = 64 * 1024 };
 
@@ -43,10 +43,13 @@ static int inotify_fd(lua_State *L)
 static int inotify_add(lua_State *L)
 {
     struct notifier *notifier = twl__object_check(L, 1);
-    int rc = twl_inotify_add(notifier->fd, luaL_checkstring(L, 2),
-                             (uint32_t)luaL_checkinteger(L, 3));
+    const char *path = luaL_checkstring(L, 2);
+    int rc = twl_inotify_add(notifier->fd, twl__context_of(L)->capabilities,
+                             path, (uint32_t)luaL_checkinteger(L, 3));
 
-    if (rc < 0) return twl__push_error(L, rc);
+    if (rc < 0)
+        return twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_READ,
+                                    path);
     lua_pushinteger(L, rc);
     return 1;
 }
@@ -123,8 +126,11 @@ static int inotify_list(lua_State *L)
     int rc;
 
     lua_newtable(L);
-    rc = twl_directory_list(path, add_entry, L);
-    if (rc < 0) return twl__push_error(L, rc);
+    rc = twl_directory_list(twl__context_of(L)->capabilities, path, add_entry,
+                            L);
+    if (rc < 0)
+        return twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_READ,
+                                    path);
     if (!lua_istable(L, -1)) {
         lua_pop(L, 1);
         return lua_error(L);

@@ -2,6 +2,7 @@
  * lua_listener.c -- core.listener: sockets that accept.
  * User value 1 is called with each connection's transport and its peer (kind, host, port);
  * user value 2, with message, name and errno, when accepting fails. */
+#include "sandbox.h"
 #include "transport.h"
 
 enum { VALUE_ACCEPTED = 1, VALUE_FAILED };
@@ -108,7 +109,10 @@ static int listener_open(lua_State *L)
     read_options(L, 3, &config);
     if (config.fd < 0) {
         twl__check_address(L, 4, &address);
+        if (!twl__permits_address(L, TWL_USE_LISTEN, &address)) return 4;
         config.address = &address;
+    } else if (!twl__permits_all(L, TWL_PERMIT_NET, "adopting a descriptor")) {
+        return 4;
     }
     listening = twl__object_new(L, &context->listeners,
                                 sizeof *listening + twl_listener_size(), 2);
@@ -124,6 +128,7 @@ static int listener_open(lua_State *L)
         twl__release(L, &context->listeners, &listening->slot);
         return twl__push_error(L, rc);
     }
+    if (config.fd >= 0) twl__fd_grant(L, context, config.fd);
     return 1;
 }
 
@@ -161,15 +166,19 @@ static int listener_fd(lua_State *L)
     return 1;
 }
 
-/* locked(path) -> whether somebody holds the lock of that UNIX socket */
+/* locked(path) -> whether somebody holds the lock of that UNIX socket | nil, message, "EDENIED" */
 static int listener_locked(lua_State *L)
 {
     size_t length;
     const char *path = luaL_checklstring(L, 1, &length);
     twl_address address;
 
-    lua_pushboolean(L, twl_address_unix(&address, path, length) == 0 &&
-                           twl_address_locked(&address));
+    if (twl_address_unix(&address, path, length) < 0)
+        lua_pushboolean(L, false);
+    else if (twl__permits_address(L, TWL_USE_CONNECT, &address))
+        lua_pushboolean(L, twl_address_locked(&address));
+    else
+        return 4;
     return 1;
 }
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * lua_lockfile.c -- locks between processes, for DeferredFilesystemLock. */
 #include "deferred.h"
+#include "sandbox.h"
 
 /* take(path): true, clean; false where it is held; or nil, message, code, errno */
 static int take(lua_State *L)
 {
+    const char *path = luaL_checkstring(L, 1);
     bool clean = false;
-    int rc = twl_lockfile_take(luaL_checkstring(L, 1), &clean);
+    int rc = twl_lockfile_take(twl__context_of(L)->capabilities, path, &clean);
 
-    if (rc < 0 && rc != TWL_EBUSY) return twl__push_error(L, rc);
+    if (rc < 0 && rc != TWL_EBUSY)
+        return twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_WRITE,
+                                    path);
     lua_pushboolean(L, rc == 0);
     lua_pushboolean(L, clean);
     return 2;
@@ -17,9 +21,12 @@ static int take(lua_State *L)
 /* release(path): true; or nil, message, code, errno */
 static int release(lua_State *L)
 {
-    int rc = twl_lockfile_release(luaL_checkstring(L, 1));
+    const char *path = luaL_checkstring(L, 1);
+    int rc = twl_lockfile_release(twl__context_of(L)->capabilities, path);
 
-    if (rc < 0) return twl__push_error(L, rc);
+    if (rc < 0)
+        return twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_WRITE,
+                                    path);
     lua_pushboolean(L, 1);
     return 1;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox.h"
 #include "transport.h"
 #include "work.h"
 
@@ -59,8 +60,12 @@ static int openfile_open(lua_State *L)
     luaL_argcheck(L, strlen(path) == lua_rawlen(L, 2), 2, "not a path");
     file = twl__object_new(L, &twl__context_of(L)->openfiles, sizeof *file, 0);
     *file = (struct openfile){.context = twl__context_of(L), .fd = -1};
-    rc = twl_file_open_beneath(root, path, lua_toboolean(L, 3), &file->fd);
-    return rc < 0 ? twl__push_error(L, rc) : 1;
+    rc = twl_file_open_beneath(file->context->capabilities, root, path,
+                               lua_toboolean(L, 3), &file->fd);
+    if (rc == 0) return 1;
+    lua_pushfstring(L, "%s/%s", root, path);
+    return twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_READ,
+                                lua_tostring(L, -1));
 }
 
 /* file:stat() -> type, size, modified, inode */

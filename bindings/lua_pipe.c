@@ -5,7 +5,7 @@
  * was called. */
 #include <string.h>
 
-#include "context.h"
+#include "sandbox.h"
 
 enum { VALUE_EVENT = 1, VALUE_CLOSED };
 
@@ -196,6 +196,7 @@ static int pipe_open(lua_State *L)
     luaL_checktype(L, 3, LUA_TFUNCTION);
     luaL_checktype(L, 4, LUA_TFUNCTION);
     lua_settop(L, 4);
+    if (!twl__permits_fd(L, fd)) return 4;
     pipe =
         twl__object_new(L, &context->pipes, sizeof *pipe + twl_pipe_size(), 2);
     pipe->context = context;
@@ -209,6 +210,7 @@ static int pipe_open(lua_State *L)
         twl__release(L, &context->pipes, &pipe->slot);
         return twl__push_error(L, rc);
     }
+    twl__fd_revoke(L, context, fd);
     return 1;
 }
 
@@ -218,6 +220,8 @@ static int pipe_pair(lua_State *L)
     int ours, theirs, rc = twl_pipe_pair(check_direction(L, 1), &ours, &theirs);
 
     if (rc < 0) return twl__push_error(L, rc);
+    twl__fd_grant(L, twl__context_of(L), ours);
+    twl__fd_grant(L, twl__context_of(L), theirs);
     lua_pushinteger(L, ours);
     lua_pushinteger(L, theirs);
     return 2;
@@ -230,6 +234,8 @@ static int pipe_terminal(lua_State *L)
     int master, slave, rc = twl_terminal_open(&master, &slave, name);
 
     if (rc < 0) return twl__push_error(L, rc);
+    twl__fd_grant(L, twl__context_of(L), master);
+    twl__fd_grant(L, twl__context_of(L), slave);
     lua_pushinteger(L, master);
     lua_pushinteger(L, slave);
     lua_pushstring(L, name);
@@ -254,16 +260,24 @@ static int pipe_resize(lua_State *L)
 /* duplicate(fd) -> fd | nil, message, name, errno */
 static int pipe_duplicate(lua_State *L)
 {
-    int fd, rc = twl_fd_duplicate(check_fd(L, 1), &fd);
+    int given = check_fd(L, 1), fd, rc;
 
+    if (!twl__permits_fd(L, given)) return 4;
+    rc = twl_fd_duplicate(given, &fd);
     if (rc < 0) return twl__push_error(L, rc);
+    twl__fd_grant(L, twl__context_of(L), fd);
     lua_pushinteger(L, fd);
     return 1;
 }
 
+/* discard(fd) | nil, message, "EDENIED" */
 static int pipe_discard(lua_State *L)
 {
-    twl_fd_close(check_fd(L, 1));
+    int fd = check_fd(L, 1);
+
+    if (!twl__permits_fd(L, fd)) return 4;
+    twl_fd_close(fd);
+    twl__fd_revoke(L, twl__context_of(L), fd);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context.h"
+#include "sandbox.h"
 
 struct process {
     twl_context *context;
@@ -90,7 +90,7 @@ static const twl_child_fd *read_fds(lua_State *L, int index, size_t *count)
 /* spawn(ended, executable, arguments, environment or nil, directory or nil, fds, uid or nil,
  *       gid or nil, terminal or nil) -> process | nil, message, name, errno, step
  * The lists hold strings without zero bytes. A name without a slash is looked for in the
- * directories of $PATH in [search]. */
+ * directories of [search], or where that is nil of our $PATH. */
 static int process_spawn(lua_State *L)
 {
     enum {
@@ -118,7 +118,8 @@ static int process_spawn(lua_State *L)
     luaL_checktype(L, ARGUMENTS, LUA_TTABLE);
     luaL_checktype(L, FDS, LUA_TTABLE);
     config.executable = luaL_checkstring(L, EXECUTABLE);
-    config.search = luaL_optstring(L, SEARCH, NULL);
+    config.search = luaL_optstring(L, SEARCH, getenv("PATH"));
+    if (!config.search) config.search = "/usr/bin:/bin";
     config.arguments = read_strings(L, ARGUMENTS);
     if (!lua_isnil(L, ENVIRONMENT))
         config.environment = read_strings(L, ENVIRONMENT);
@@ -127,6 +128,10 @@ static int process_spawn(lua_State *L)
     config.uid = luaL_optinteger(L, UID, -1);
     config.gid = luaL_optinteger(L, GID, -1);
     config.terminal = (int)luaL_optinteger(L, TERMINAL, -1);
+    if (!twl__permits_child(L, &config)) {
+        lua_pushliteral(L, "exec");
+        return 5;
+    }
     process = twl__object_new(L, &context->processes,
                               sizeof *process + twl_process_size(), 1);
     process->context = context;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * lua_resolver.c -- core.resolver: the addresses of names.
  * User value 1 is called once with the outcome: a list of literals, or nil, message, name,
- * errno. */
+ * errno. User value 2 is the name, which in a sandbox permits its addresses. */
 #include <string.h>
 
-#include "context.h"
+#include "sandbox.h"
+
+enum { VALUE_DONE = 1, VALUE_NAME };
 
 struct lookup {
     twl_context *context;
@@ -20,6 +22,20 @@ struct outcome {
 static twl_lookup *lookup_of(struct lookup *lookup)
 {
     return (twl_lookup *)(void *)(lookup + 1);
+}
+
+/* [-0, +0] with the look-up at the top */
+static void learn(lua_State *L, twl_context *context, const twl_answer *answer)
+{
+    twl_address address;
+
+    lua_getiuservalue(L, -1, VALUE_NAME);
+    for (size_t i = 0; i < twl_answer_count(answer); i++) {
+        twl_answer_address(answer, i, 0, &address);
+        twl_capabilities_learn(context->capabilities, lua_tostring(L, -1),
+                               &address);
+    }
+    lua_pop(L, 1);
 }
 
 /* [-0, +1] */
@@ -45,7 +61,9 @@ static int call_done(lua_State *L)
 
     twl__push_object(L, &lookup->context->lookups, lookup->slot);
     twl__release(L, &lookup->context->lookups, &lookup->slot);
-    lua_getiuservalue(L, -1, 1);
+    if (outcome->code == 0 && lookup->context->capabilities)
+        learn(L, lookup->context, outcome->answer);
+    lua_getiuservalue(L, -1, VALUE_DONE);
     if (outcome->code == 0)
         push_literals(L, outcome->answer);
     else
@@ -97,13 +115,16 @@ static int resolver_start(lua_State *L)
     config.family = check_family(L, 2);
     config.name = luaL_checkstring(L, 3);
     if (!lua_isnoneornil(L, 4)) read_timeouts(L, 4, &config);
+    if (!twl__permits_name(L, config.name)) return 4;
     lookup = twl__object_new(L, &context->lookups,
-                             sizeof *lookup + twl_lookup_size(), 1);
+                             sizeof *lookup + twl_lookup_size(), 2);
     lookup->context = context;
     lookup->slot = 0;
     twl_lookup_init(lookup_of(lookup), reactor, on_done, lookup);
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, VALUE_DONE);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, -2, VALUE_NAME);
     twl__anchor(L, &context->lookups, &lookup->slot, -1);
     if ((rc = twl_lookup_start(lookup_of(lookup), &config)) == 0) return 1;
     twl__release(L, &context->lookups, &lookup->slot);
@@ -136,6 +157,18 @@ static double number_field(lua_State *L, const char *name, double otherwise)
     return number;
 }
 
+/* Whether the resolver may read [path]: else what push_path_error() pushes. */
+static bool permits_file(lua_State *L, const char *path)
+{
+    int rc = path ? twl_capabilities_path(twl__context_of(L)->capabilities,
+                                          TWL_ACCESS_READ, path)
+                  : 0;
+
+    if (rc < 0)
+        twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_READ, path);
+    return rc == 0;
+}
+
 /* configure(options) -> true, or nil, message, name, errno */
 static int resolver_configure(lua_State *L)
 {
@@ -146,9 +179,13 @@ static int resolver_configure(lua_State *L)
     int rc;
 
     luaL_checktype(L, 1, LUA_TTABLE);
+    if (!twl__permits_all(L, TWL_PERMIT_NET, "configuring the resolver"))
+        return 4;
     config.servers = string_field(L, "servers");
     config.resolv_conf = string_field(L, "resolvConf");
     config.hosts = string_field(L, "hosts");
+    if (!permits_file(L, config.resolv_conf) || !permits_file(L, config.hosts))
+        return 4;
     size = number_field(L, "cacheSize", config.cache_size);
     config.ttl_min = number_field(L, "ttlMin", config.ttl_min);
     config.ttl_max = number_field(L, "ttlMax", config.ttl_max);
@@ -174,9 +211,11 @@ static int resolver_hosts(lua_State *L)
     const char *name = luaL_checklstring(L, 1, &length);
     int rc = TWL_EINVAL; /* for a name with a zero byte */
 
+    if (!twl__permits_name(L, name)) return 4;
     if (strlen(name) == length)
         rc = twl_resolver_hosts(reactor, name, family, &address);
     if (rc < 0) return twl__push_error(L, rc);
+    twl_capabilities_learn(context->capabilities, name, &address);
     lua_pushlstring(L, text, twl_address_host(&address, text));
     return 1;
 }

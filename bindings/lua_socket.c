@@ -2,7 +2,7 @@
  * lua_socket.c -- core.socket: sockets that a script drives itself, with addReader or blocking.
  * The userdata holds the descriptor, -1 once closed. What fails returns nil, message, name and
  * errno; "EAGAIN" means not now. */
-#include "context.h"
+#include "sandbox.h"
 
 enum { LARGEST_READ = 1 << 20 };
 
@@ -40,6 +40,7 @@ static int socket_listen(lua_State *L)
     twl_address address;
 
     twl__check_address(L, 2, &address);
+    if (!twl__permits_address(L, TWL_USE_LISTEN, &address)) return 4;
     rc = twl_raw_listen(&address, backlog, &push_raw(L)->fd);
     return rc < 0 ? twl__push_error(L, rc) : 1;
 }
@@ -51,6 +52,7 @@ static int socket_connect(lua_State *L)
     int rc;
 
     twl__check_address(L, 1, &address);
+    if (!twl__permits_address(L, TWL_USE_CONNECT, &address)) return 4;
     rc = twl_raw_connect(&address, &push_raw(L)->fd);
     if (rc < 0 && rc != TWL_EAGAIN) return twl__push_error(L, rc);
     lua_pushboolean(L, rc == TWL_EAGAIN);

@@ -2,8 +2,10 @@
  * lua_tls_context.c -- core.tls: TLS contexts.
  * User value 1 is the function that chooses a context by the name that a client asks for. It is
  * found through a weak table, for a connection does not keep the userdata. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "sandbox.h"
 #include "tls.h"
 
 struct box {
@@ -49,6 +51,25 @@ static const char *get_word(lua_State *L, int index, const char *name)
     return text;
 }
 
+/* In a sandbox the file is read here; its content is put into the table under [name], where no
+ * content of that is used then. */
+static void read_pem(lua_State *L, int index, const char *name, twl_pem *pem)
+{
+    enum { LARGEST = 16 << 20 };
+    char *bytes;
+    int rc = twl_file_read(twl__context_of(L)->capabilities, pem->file, LARGEST,
+                           &bytes, &pem->length);
+
+    if (rc < 0)
+        twl__raise_path_error(L, "TLSOptionsError", rc, TWL_ACCESS_READ,
+                              pem->file);
+    lua_pushlstring(L, bytes, pem->length);
+    free(bytes);
+    pem->bytes = lua_tostring(L, -1);
+    pem->file = NULL;
+    lua_setfield(L, index, name);
+}
+
 static twl_pem get_pem(lua_State *L, int index, const char *name,
                        const char *file)
 {
@@ -56,7 +77,22 @@ static twl_pem get_pem(lua_State *L, int index, const char *name,
 
     pem.bytes = get_text(L, index, name, &pem.length);
     pem.file = get_word(L, index, file);
+    if (pem.file && twl__context_of(L)->capabilities)
+        read_pem(L, index, name, &pem);
     return pem;
+}
+
+/* What is in it, and where its links lead, is the matter of who permits it. */
+static const char *get_directory(lua_State *L, int index, const char *name)
+{
+    const char *path = get_word(L, index, name);
+    int rc = path ? twl_capabilities_path(twl__context_of(L)->capabilities,
+                                          TWL_ACCESS_READ, path)
+                  : 0;
+
+    if (rc < 0)
+        twl__raise_path_error(L, "TLSOptionsError", rc, TWL_ACCESS_READ, path);
+    return path;
 }
 
 static bool get_flag(lua_State *L, int index, const char *name)
@@ -118,7 +154,7 @@ static void get_config(lua_State *L, int index, twl_tls_config *config)
     made.passphrase = get_word(L, index, "passphrase");
     made.extra_chain = get_pem(L, index, "extraChain", "extraChainFile");
     made.trust = get_pem(L, index, "trust", "trustFile");
-    made.trust_directory = get_word(L, index, "trustDirectory");
+    made.trust_directory = get_directory(L, index, "trustDirectory");
     made.trust_system = get_flag(L, index, "trustSystem");
     made.clients =
         (enum twl_tls_clients)get_choice(L, index, "clients", clients);

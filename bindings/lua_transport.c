@@ -2,6 +2,8 @@
  * lua_transport.c -- transports: the methods and fields that protocols use. */
 #include "transport.h"
 
+#include "sandbox.h"
+
 #include <string.h>
 
 #include "tls.h"
@@ -343,10 +345,15 @@ static int transport_open(lua_State *L)
     return 0;
 }
 
+static struct twl__transport *check_given(lua_State *L)
+{
+    return twl__object_of(L, &twl__context_of(L)->transports, 1);
+}
+
 /* attach(transport, protocol): give the connection to its protocol and begin to read */
 static int transport_attach(lua_State *L)
 {
-    struct twl__transport *transport = lua_touserdata(L, 1);
+    struct twl__transport *transport = check_given(L);
 
     lua_settop(L, 2);
     transport->half_close =
@@ -360,7 +367,7 @@ static int transport_attach(lua_State *L)
 /* refuse(transport): close it quietly; nobody hears of it if it has no protocol */
 static int transport_refuse(lua_State *L)
 {
-    struct twl__transport *transport = lua_touserdata(L, 1);
+    struct twl__transport *transport = check_given(L);
     twl_stream_abort(twl__transport_stream(transport), TWL_EEOF);
     return 0;
 }
@@ -368,7 +375,7 @@ static int transport_refuse(lua_State *L)
 /* lose(transport): as if the connection had broken */
 static int transport_lose(lua_State *L)
 {
-    struct twl__transport *transport = lua_touserdata(L, 1);
+    struct twl__transport *transport = check_given(L);
     twl_stream_abort(twl__transport_stream(transport), TWL_ECLOSED);
     return 0;
 }
@@ -377,7 +384,7 @@ static int transport_lose(lua_State *L)
  * other side does not take it for a clean end */
 static int transport_fail(lua_State *L)
 {
-    struct twl__transport *transport = lua_touserdata(L, 1);
+    struct twl__transport *transport = check_given(L);
     bool reset = lua_toboolean(L, 3);
 
     lua_settop(L, 2);
@@ -398,10 +405,13 @@ static int transport_adopt(lua_State *L)
 {
     twl_context *context = twl__context_of(L);
     int fd, rc;
+    int given = (int)luaL_checkinteger(L, 1);
 
     twl__context_reactor(L, context);
-    rc = twl_fd_adopt((int)luaL_checkinteger(L, 1), false, &fd);
+    if (!twl__permits_all(L, TWL_PERMIT_NET, "adopting a descriptor")) return 4;
+    rc = twl_fd_adopt(given, false, &fd);
     if (rc < 0) return twl__push_error(L, rc);
+    twl__fd_grant(L, context, given);
     twl__transport_push(L, context, fd, NULL);
     return 1;
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context.h"
+#include "sandbox.h"
 
 enum status { STATUS_OK = 0, STATUS_SCRIPT = 1, STATUS_USAGE = 2 };
 
@@ -22,6 +22,10 @@ struct options {
     int argc; /* what is left for the script */
     char **argv;
     int script_index; /* of the script in the program's own arguments */
+    bool sandbox;
+    twl_capabilities *capabilities;
+    char **words; /* of the capabilities, NULL-terminated */
+    size_t word_count;
 };
 
 static const char USAGE[] =
@@ -37,6 +41,15 @@ static const char USAGE[] =
     "  --reactor=NAME     wait for events with NAME; --version lists the "
     "names\n"
     "  --debug            trace where Deferreds are made and fired\n"
+    "  --sandbox          permit nothing but what the options below name; each "
+    "of\n"
+    "                     them implies it. Without '=' they permit all of "
+    "their kind\n"
+    "  --allow-net[=HOST[:PORT],...]  connecting, listening, looking up names\n"
+    "  --allow-read[=PATH,...]        files and what is in folders\n"
+    "  --allow-write[=PATH,...]\n"
+    "  --allow-run[=PROGRAM,...]      children, which are in no sandbox\n"
+    "  --allow-env[=NAME,...]         environment variables\n"
     "  --version          print the versions and the reactors that work here\n"
     "  --help             print this\n"
     "\n"
@@ -75,6 +88,12 @@ static const char *backend_of_environment(void)
     return name && *name ? name : NULL;
 }
 
+static int no_memory(void)
+{
+    fputs("twistlua: not enough memory\n", stderr);
+    return STATUS_SCRIPT;
+}
+
 static int wrong_usage(void)
 {
     fputs(USAGE, stderr);
@@ -91,13 +110,100 @@ static const char *subcommand(const char *word)
     return NULL;
 }
 
+/* ---- Capabilities --------------------------------------------------------------------------- */
+
+static bool add_word(struct options *options, const char *name,
+                     const char *value, size_t length)
+{
+    size_t size = strlen(name) + length + 2;
+    char **words = realloc(options->words,
+                           (options->word_count + 2) * sizeof *options->words);
+    char *word = malloc(size);
+
+    if (words) options->words = words;
+    if (!words || !word) {
+        free(word);
+        return false;
+    }
+    if (value)
+        snprintf(word, size, "%s=%.*s", name, (int)length, value);
+    else
+        snprintf(word, size, "%s", name);
+    words[options->word_count++] = word;
+    words[options->word_count] = NULL;
+    return true;
+}
+
+/* A word for each part of the list [values]. */
+static bool add_words(struct options *options, const char *name,
+                      const char *values)
+{
+    size_t length;
+
+    options->sandbox = true;
+    if (!values) return add_word(options, name, NULL, 0);
+    for (;; values++) {
+        length = strcspn(values, ",");
+        if (!add_word(options, name, values, length)) return false;
+        values += length;
+        if (!*values) return true;
+    }
+}
+
+static void free_words(struct options *options)
+{
+    for (size_t i = 0; i < options->word_count; i++) free(options->words[i]);
+    free(options->words);
+}
+
+/* Returns a status to exit with, or -1 to go on. */
+static int make_capabilities(const struct options *options,
+                             twl_capabilities **out)
+{
+    static const char *const none[] = {NULL};
+    char error[512];
+    int rc;
+
+    if (!options->sandbox) return -1;
+    rc = twl_capabilities_open(
+        options->words ? (const char *const *)options->words : none, NULL, NULL,
+        error, sizeof error, out);
+    if (rc == 0) return -1;
+    fprintf(stderr, "twistlua: %s\n", *error ? error : twl_error_message(rc));
+    return STATUS_USAGE;
+}
+
+/* The modules beside the script are its own. */
+static int permit_modules(twl_capabilities *capabilities, const char *script)
+{
+    const char *slash = script ? strrchr(script, '/') : NULL;
+    char *directory;
+    int rc;
+
+    if (!capabilities || !script || strcmp(script, "-") == 0) return 0;
+    if (!slash) return twl_capabilities_add_modules(capabilities, ".");
+    directory = strndup(script, (size_t)(slash - script) + 1);
+    if (!directory) return TWL_ENOMEM;
+    rc = twl_capabilities_add_modules(capabilities, directory);
+    free(directory);
+    return rc;
+}
+
 /* Returns a status to exit with, or -1 to go on. */
 static int read_options(int argc, char **argv, struct options *out)
 {
-    enum { REACTOR = 256, DEBUG, VERSION };
+    enum { REACTOR = 256, DEBUG, VERSION, SANDBOX, ALLOW };
+    static const char *const permissions[] = {"net", "read", "write", "run",
+                                              "env"};
     static const struct option known[] = {
         {"reactor", required_argument, NULL, REACTOR},
         {"debug", no_argument, NULL, DEBUG},
+        {"sandbox", no_argument, NULL, SANDBOX},
+        {"allow-net", optional_argument, NULL, ALLOW},
+        {"allow-read", optional_argument, NULL, ALLOW + 1},
+        {"allow-write", optional_argument, NULL, ALLOW + 2},
+        {"allow-run", optional_argument, NULL, ALLOW + 3},
+        {"allow-env", optional_argument, NULL, ALLOW + 4},
         {"version", no_argument, NULL, VERSION},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -110,6 +216,15 @@ static int read_options(int argc, char **argv, struct options *out)
         case 'e': out->code = optarg; break;
         case REACTOR: out->backend = optarg; break;
         case DEBUG: out->debug = true; break;
+        case SANDBOX: out->sandbox = true; break;
+        case ALLOW:
+        case ALLOW + 1:
+        case ALLOW + 2:
+        case ALLOW + 3:
+        case ALLOW + 4:
+            if (!add_words(out, permissions[option - ALLOW], optarg))
+                return no_memory();
+            break;
         case 'v':
         case VERSION: print_version(); return STATUS_OK;
         case 'h': fputs(USAGE, stdout); return STATUS_OK;
@@ -179,16 +294,19 @@ static int add_traceback(lua_State *L)
     return 1;
 }
 
+/* Bytes that no compiler wrote can do anything, so a sandbox takes text only. */
 static void load_script(lua_State *L, const struct options *options)
 {
+    const char *mode = options->sandbox ? "t" : NULL;
     int status;
 
     if (options->code)
-        status =
-            luaL_loadbuffer(L, options->code, strlen(options->code), "=-e");
+        status = luaL_loadbufferx(L, options->code, strlen(options->code),
+                                  "=-e", mode);
     else
-        status = luaL_loadfile(
-            L, strcmp(options->script, "-") == 0 ? NULL : options->script);
+        status = luaL_loadfilex(
+            L, strcmp(options->script, "-") == 0 ? NULL : options->script,
+            mode);
     if (status != LUA_OK) lua_error(L);
 }
 
@@ -210,6 +328,8 @@ static int run(lua_State *L)
 
     luaL_openlibs(L);
     luaL_requiref(L, "twistlua", luaopen_twistlua, 0);
+    if (options->capabilities)
+        twl__sandbox_install(L, options->capabilities, true);
     set_arg(L, argv, options);
     set_path(L, options->script);
     set_options(L, options);
@@ -278,22 +398,29 @@ static int run_state(lua_State *L, char **argv, struct options *options)
     return status;
 }
 
+static int run_program(char **argv, struct options *options)
+{
+    twl_pool *pool = NULL;
+    lua_State *L = NULL;
+    int status;
+
+    tune_malloc();
+    if (twl_pool_open(&pool) == 0) L = lua_newstate(twl_pool_alloc, pool);
+    status = L ? run_state(L, argv, options) : no_memory();
+    twl_pool_close(pool);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
     int status = read_options(argc, argv, &options);
-    twl_pool *pool = NULL;
-    lua_State *L = NULL;
 
-    if (status >= 0) return status;
-    tune_malloc();
-    if (twl_pool_open(&pool) == 0) L = lua_newstate(twl_pool_alloc, pool);
-    if (L) {
-        status = run_state(L, argv, &options);
-    } else {
-        fputs("twistlua: not enough memory\n", stderr);
-        status = STATUS_SCRIPT;
-    }
-    twl_pool_close(pool);
+    if (status < 0) status = make_capabilities(&options, &options.capabilities);
+    if (status < 0 && permit_modules(options.capabilities, options.script) < 0)
+        status = no_memory();
+    if (status < 0) status = run_program(argv, &options);
+    twl_capabilities_close(options.capabilities);
+    free_words(&options);
     return status;
 }

@@ -24,7 +24,7 @@ static const struct twl__module *find(const char *name)
 static int load_from(lua_State *L, const char *root, const char *file)
 {
     const char *path = lua_pushfstring(L, "%s/%s", root, file);
-    int status = luaL_loadfile(L, path);
+    int status = luaL_loadfilex(L, path, "t");
 
     if (status == LUA_ERRFILE) {
         lua_pop(L, 2);

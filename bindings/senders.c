@@ -91,6 +91,17 @@ void twl__sender_push(lua_State *L, twl_context *context,
     lua_remove(L, -2);
 }
 
+bool twl__sender_known(const twl_context *context, const twl_address *address)
+{
+    const struct twl__sender *sender;
+
+    if (!context->senders || address->length == 0 || address->length > LONGEST)
+        return false;
+    sender = &context->senders[place_of(address)];
+    return sender->length == address->length &&
+           memcmp(sender->bytes, address->storage.bytes, sender->length) == 0;
+}
+
 bool twl__sender_find(lua_State *L, twl_context *context, int index,
                       twl_address *out)
 {

@@ -5,6 +5,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 
+#include "sandbox.h"
 #include "work.h"
 
 enum { GROWTH_KB = 4096 }; /* a job's garbage that an idle thread may keep */
@@ -47,6 +48,8 @@ static int set_up(lua_State *L)
     context = twl__context_open(L);
     context->main = job->work.context;
     context->pool = job->workers;
+    if (context->main->capabilities)
+        twl__sandbox_install(L, context->main->capabilities, true);
     return 0;
 }
 

@@ -15,6 +15,7 @@ static const struct own_error {
     {TWL_ECLOSED, "ECLOSED", "Object is closed"},
     {TWL_EBACKEND, "EBACKEND", "No such reactor backend here"},
     {TWL_ECHANGED, "ECHANGED", "The file was changed while it was sent"},
+    {TWL_EDENIED, "EDENIED", "Not permitted by the sandbox"},
     {TWL_ETLSCONFIG, "ETLSCONFIG",
      "A certificate, key or other TLS setting is of no use"},
     {TWL_ENOHOSTNAME, "ENOHOSTNAME",

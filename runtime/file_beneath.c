@@ -14,6 +14,7 @@
 #include <linux/openat2.h>
 #endif
 
+#include "capabilities.h"
 #include "file_beneath.h"
 
 #ifndef O_PATH
@@ -116,13 +117,59 @@ static int open_following(const char *root, const char *path)
     return fd;
 }
 
-int twl_file_open_beneath(const char *root, const char *path, bool follow,
+/* ---- With capabilities ------------------------------------------------------------------- */
+
+static bool goes_up(const char *path)
+{
+    while ((path = strstr(path, ".."))) {
+        if (path[2] == '\0' || path[2] == '/') return true;
+        path += 2;
+    }
+    return false;
+}
+
+/* Without following, the true path must be that of [root] and then [path] as it is. */
+static int find_beneath(const twl_capabilities *capabilities, const char *root,
+                        const char *path, bool follow, struct twl__place *out)
+{
+    char whole[PATH_MAX], spelled[PATH_MAX];
+    int rc;
+
+    if (!follow && goes_up(path)) return -EXDEV;
+    if (snprintf(whole, sizeof whole, "%s/%s", root, path) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    rc = twl__permit(capabilities, TWL_ACCESS_READ, whole, follow, out);
+    if (rc < 0 || follow) return rc;
+    return twl__place_spell(whole, spelled) == 0 &&
+                   strcmp(spelled, out->path) == 0
+               ? 0
+               : -ELOOP;
+}
+
+static int open_permitted(const twl_capabilities *capabilities,
+                          const char *root, const char *path, bool follow)
+{
+    struct twl__place directory = {-1, ".", true, ""}, place = directory;
+    int fd = twl__place_find(root, true, &directory);
+
+    if (fd != TWL_ENOMEM && fd != -ENAMETOOLONG)
+        fd = find_beneath(capabilities, directory.path, path, follow, &place);
+    if (fd == 0) fd = twl__place_open(&place, READING, 0);
+    twl__place_close(&directory);
+    twl__place_close(&place);
+    return fd;
+}
+
+int twl_file_open_beneath(const twl_capabilities *capabilities,
+                          const char *root, const char *path, bool follow,
                           int *out)
 {
     int fd;
 
     if (*path == '/') return -EXDEV;
-    if (!*path)
+    if (capabilities)
+        fd = open_permitted(capabilities, root, path, follow || !*path);
+    else if (!*path)
         fd = open_at(AT_FDCWD, root, READING);
     else
         fd = follow ? open_following(root, path) : open_inside(root, path);

@@ -3,11 +3,12 @@
  * The only place that knows of inotify; elsewhere each call says ENOSYS. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "twistlua.h"
+#include "capabilities.h"
 
 #ifdef __linux__
 #include <sys/inotify.h>
@@ -21,10 +22,26 @@ int twl_inotify_open(int *out)
     return 0;
 }
 
-int twl_inotify_add(int fd, const char *path, uint32_t mask)
+/* The kernel has no call for a name in an open directory, but a path that leads there. */
+int twl_inotify_add(int fd, const twl_capabilities *capabilities,
+                    const char *path, uint32_t mask)
 {
-    int watch = inotify_add_watch(fd, path, mask);
-    return watch < 0 ? -errno : watch;
+    struct twl__place place;
+    char in_place[PATH_MAX + 32];
+    int watch, rc = twl__permit(capabilities, TWL_ACCESS_READ, path,
+                                !(mask & IN_DONT_FOLLOW), &place);
+
+    if (rc < 0) return rc;
+    if (place.plain) {
+        snprintf(in_place, sizeof in_place, "/proc/self/fd/%d/%s",
+                 place.directory, place.name);
+        path = in_place;
+        mask |= IN_DONT_FOLLOW;
+    }
+    watch = inotify_add_watch(fd, path, mask);
+    rc = watch < 0 ? -errno : watch;
+    twl__place_close(&place);
+    return rc;
 }
 
 int twl_inotify_remove(int fd, int watch)
@@ -53,9 +70,10 @@ int twl_inotify_open(int *out)
     return -ENOSYS;
 }
 
-int twl_inotify_add(int fd, const char *path, uint32_t mask)
+int twl_inotify_add(int fd, const twl_capabilities *capabilities,
+                    const char *path, uint32_t mask)
 {
-    (void)fd, (void)path, (void)mask;
+    (void)fd, (void)capabilities, (void)path, (void)mask;
     return -ENOSYS;
 }
 
@@ -92,12 +110,14 @@ static bool is_directory(DIR *directory, const struct dirent *entry)
            S_ISDIR(status.st_mode);
 }
 
-int twl_directory_list(const char *path, twl_directory_fn fn, void *context)
+int twl_directory_list(const twl_capabilities *capabilities, const char *path,
+                       twl_directory_fn fn, void *context)
 {
-    DIR *directory = opendir(path);
     const struct dirent *entry;
+    DIR *directory;
+    int rc = twl__directory_open(capabilities, path, &directory);
 
-    if (!directory) return -errno;
+    if (rc < 0) return rc;
     while ((entry = readdir(directory))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;

@@ -315,14 +315,14 @@ int twl__lock_take(const twl_address *address)
     bool clean;
     int rc = lock_path(address, path, sizeof path);
 
-    return rc < 0 ? rc : twl_lockfile_take(path, &clean);
+    return rc < 0 ? rc : twl_lockfile_take(NULL, path, &clean);
 }
 
 void twl__lock_release(const twl_address *address)
 {
     char path[LOCK_PATH];
 
-    if (lock_path(address, path, sizeof path) == 0) twl_lockfile_release(path);
+    if (lock_path(address, path, sizeof path) == 0) twl_lockfile_release(NULL, path);
 }
 
 bool twl_address_locked(const twl_address *address)

@@ -70,6 +70,7 @@ TWL_API int twl_version_number(void);
 #define TWL_ECLOSED (-20002)  /* the object is closed */
 #define TWL_EBACKEND (-20003) /* no such reactor backend here */
 #define TWL_ECHANGED (-20004) /* a file was changed while it was sent */
+#define TWL_EDENIED (-20005)  /* not among the capabilities of the sandbox */
 #define TWL_ENOTSUP (-ENOTSUP)
 #define TWL_ETLSCONFIG                                                         \
     (-20010) /* a certificate, key or other TLS setting is of no use */
@@ -927,6 +928,83 @@ typedef struct twl_raw_interest {
 TWL_API int twl_raw_wait(twl_raw_interest *interests, int count,
                          double timeout);
 
+/* ---- Capabilities: what a sandboxed script may do ------------------------------------------ */
+
+/* A list of rules, made once. Any thread may ask. Where a function takes it, NULL permits
+ * everything, and what is not permitted is TWL_EDENIED, whether it exists or not. */
+typedef struct twl_capabilities twl_capabilities;
+
+enum twl_permission {
+    TWL_PERMIT_NET,
+    TWL_PERMIT_READ,
+    TWL_PERMIT_WRITE,
+    TWL_PERMIT_RUN,
+    TWL_PERMIT_ENV
+};
+
+/* What the NULL-terminated list [words] permits: "net", "net=HOST", "net=HOST:PORT",
+ * "net=ADDRESS/BITS:PORT", "net=*:PORT", "net=unix", "net=unix:PATH", "read", "read=PATH", "write",
+ * "write=PATH", "run", "run=PROGRAM", "env", "env=NAME"; docs/sandbox.md tells what each means. For a
+ * word that is none it is TWL_EINVAL, and [error] says why. [alloc]: NULL is realloc and free. */
+TWL_API int twl_capabilities_open(const char *const *words, twl_alloc_fn alloc,
+                                  void *alloc_context, char *error, size_t size,
+                                  twl_capabilities **out);
+TWL_API void twl_capabilities_close(twl_capabilities *capabilities);
+
+/* Whether twl_capabilities_open() takes [words]; [error] says why not. */
+TWL_API int twl_capabilities_check(const char *const *words, char *error,
+                                   size_t size);
+
+/* Permit TWL_ACCESS_MODULE for the files below [directory] whose names end in ".lua". */
+TWL_API int twl_capabilities_add_modules(twl_capabilities *capabilities,
+                                         const char *directory);
+
+/* Whether all of a kind is permitted, whatever its name. */
+TWL_API bool twl_capabilities_all(const twl_capabilities *capabilities,
+                                  enum twl_permission permission);
+
+enum twl_use { TWL_USE_CONNECT, TWL_USE_LISTEN, TWL_USE_SEND };
+
+TWL_API bool twl_capabilities_address(const twl_capabilities *capabilities,
+                                      enum twl_use use,
+                                      const twl_address *address);
+
+/* Whether [name] may be looked up. */
+TWL_API bool twl_capabilities_name(const twl_capabilities *capabilities,
+                                   const char *name);
+
+/* [name] has [address], so the rules that name it permit that from now on; but none to this machine
+ * or the link, which whoever owns the name could have told. */
+TWL_API void twl_capabilities_learn(twl_capabilities *capabilities,
+                                    const char *name,
+                                    const twl_address *address);
+
+TWL_API bool twl_capabilities_variable(const twl_capabilities *capabilities,
+                                       const char *name);
+
+/* What files are to be used for; or'ed. What may be read may be loaded as a module, too. */
+enum { TWL_ACCESS_READ = 1, TWL_ACCESS_WRITE = 2, TWL_ACCESS_MODULE = 4 };
+
+/* 0 or TWL_EDENIED for a path, all links followed, whether there is something or not. */
+TWL_API int twl_capabilities_path(const twl_capabilities *capabilities,
+                                  int access, const char *path);
+
+/* Find [program], one without a slash in the directories of [search], and write its path to [out].
+ * TWL_EDENIED, or TWL_EINVAL where [size] is too small. */
+TWL_API int twl_capabilities_program(const twl_capabilities *capabilities,
+                                     const char *program, const char *search,
+                                     char *out, size_t size);
+
+/* A sentence for what was refused, which tells how to permit it: such as "reading /etc/passwd is not
+ * permitted (--allow-read=/etc/passwd)". */
+#define TWL_REFUSAL_TEXT 12400
+TWL_API void twl_capabilities_explain_address(enum twl_use use,
+                                              const twl_address *address,
+                                              char text[TWL_REFUSAL_TEXT]);
+TWL_API void twl_capabilities_explain_path(const twl_capabilities *capabilities,
+                                           int access, const char *path,
+                                           char text[TWL_REFUSAL_TEXT]);
+
 /* ---- Changes of files: inotify of Linux ---------------------------------------------------- */
 
 /* A descriptor, non-blocking and close-on-exec, in [*out], which becomes readable when there are
@@ -935,7 +1013,8 @@ TWL_API int twl_inotify_open(int *out);
 
 /* Watch [path] for the IN_ bits of [mask]. Returns the number of the watch, from 1: that of the
  * watch that [path]'s file has already, whose mask is then replaced. */
-TWL_API int twl_inotify_add(int fd, const char *path, uint32_t mask);
+TWL_API int twl_inotify_add(int fd, const twl_capabilities *capabilities,
+                            const char *path, uint32_t mask);
 TWL_API int twl_inotify_remove(int fd, int watch);
 
 /* Read events into [buffer]: the number of bytes, TWL_EAGAIN or the system's error. */
@@ -956,7 +1035,8 @@ TWL_API size_t twl_inotify_parse(const char *bytes, size_t length,
  * directory, without "." and "..", until it returns false. */
 typedef bool (*twl_directory_fn)(void *context, const char *name,
                                  bool directory);
-TWL_API int twl_directory_list(const char *path, twl_directory_fn fn,
+TWL_API int twl_directory_list(const twl_capabilities *capabilities,
+                               const char *path, twl_directory_fn fn,
                                void *context);
 
 /* ---- Random bytes ------------------------------------------------------------------------- */
@@ -969,13 +1049,15 @@ TWL_API int twl_random(void *bytes, size_t length);
 /* Take the lock [path] without waiting. [*clean] tells whether its last holder gave it back;
  * one that is no more does not keep it. Returns TWL_EBUSY while a process holds it, this one
  * included, TWL_EINVAL where [path] is something else, or the system's error. */
-TWL_API int twl_lockfile_take(const char *path, bool *clean);
+TWL_API int twl_lockfile_take(const twl_capabilities *capabilities,
+                              const char *path, bool *clean);
 
 /* Whether a process holds it. */
 TWL_API bool twl_lockfile_held(const char *path);
 
 /* Give it back. TWL_EINVAL if this process does not hold it. */
-TWL_API int twl_lockfile_release(const char *path);
+TWL_API int twl_lockfile_release(const twl_capabilities *capabilities,
+                                 const char *path);
 
 /* ---- HTTP/1: messages --------------------------------------------------------------------- */
 
@@ -1563,7 +1645,8 @@ TWL_API bool twl_equal_bytes(const void *a, const void *b, size_t length);
 
 /* ---- Files: calls that block, for the threads of a pool ------------------------------------- */
 
-/* Any thread may call these. Paths are NUL-terminated. */
+/* Any thread may call these. Paths are NUL-terminated, and must be among the capabilities: NULL is
+ * everything, and else TWL_EDENIED the answer. */
 
 enum twl_file_type {
     TWL_FILE_REGULAR,
@@ -1585,8 +1668,14 @@ typedef struct twl_file_info {
 /* Read all of a file that has at most [maximum] bytes; TWL_EFBIG for a larger one. [*bytes], which
  * free() frees, is NULL after an error. */
 #define TWL_EFBIG (-EFBIG)
-TWL_API int twl_file_read(const char *path, size_t maximum, char **bytes,
+TWL_API int twl_file_read(const twl_capabilities *capabilities,
+                          const char *path, size_t maximum, char **bytes,
                           size_t *length);
+
+/* The same for a file that is to be run: TWL_ACCESS_MODULE. */
+TWL_API int twl_module_read(const twl_capabilities *capabilities,
+                            const char *path, size_t maximum, char **bytes,
+                            size_t *length);
 
 enum {
     TWL_FILE_APPEND = 1, /* behind what is there */
@@ -1596,18 +1685,28 @@ enum {
 
 /* Write a file. [mode] is that of a new one, and [flags] some of the above; TWL_EINVAL for
  * TWL_FILE_ATOMIC with one of the others. */
-TWL_API int twl_file_write(const char *path, const char *bytes, size_t length,
+TWL_API int twl_file_write(const twl_capabilities *capabilities,
+                           const char *path, const char *bytes, size_t length,
                            unsigned mode, int flags);
 
+/* Open a file as fopen() does with [mode]; [*fd] is close-on-exec. */
+TWL_API int twl_file_open(const twl_capabilities *capabilities,
+                          const char *path, const char *mode, int *fd);
+
+/* What such a [mode] needs: TWL_ACCESS_READ, TWL_ACCESS_WRITE or both. */
+TWL_API int twl_file_access(const char *mode);
+
 /* What there is; with [follow] what a symbolic link points to. */
-TWL_API int twl_file_stat(const char *path, bool follow, twl_file_info *out);
+TWL_API int twl_file_stat(const twl_capabilities *capabilities,
+                          const char *path, bool follow, twl_file_info *out);
 
 TWL_API int twl_file_stat_fd(int fd, twl_file_info *out);
 
 /* Open [path], which begins with no slash, below the directory [root] for reading; "" is [root]
  * itself. Without [follow] neither "..", nor a symbolic link in [path] is followed: -ELOOP,
  * -EXDEV or -ENOTDIR. Never waits for a FIFO. [*fd] is close-on-exec. */
-TWL_API int twl_file_open_beneath(const char *root, const char *path,
+TWL_API int twl_file_open_beneath(const twl_capabilities *capabilities,
+                                  const char *root, const char *path,
                                   bool follow, int *fd);
 
 /* Read up to [size] bytes from [offset] on; fewer only at the end of the file. */
@@ -1620,16 +1719,20 @@ TWL_API int twl_file_list_fd(int fd, bool follow, char **entries,
                              size_t *length);
 
 /* The names in a directory, sorted, each with a NUL behind it, without "." and "..". */
-TWL_API int twl_file_list(const char *path, char **names, size_t *length);
+TWL_API int twl_file_list(const twl_capabilities *capabilities,
+                          const char *path, char **names, size_t *length);
 
 /* Put [from] into the place of [to], at once for whoever looks. */
-TWL_API int twl_file_rename(const char *from, const char *to);
+TWL_API int twl_file_rename(const twl_capabilities *capabilities,
+                            const char *from, const char *to);
 
 /* Remove a file, a link or an empty directory. */
-TWL_API int twl_file_remove(const char *path);
+TWL_API int twl_file_remove(const twl_capabilities *capabilities,
+                            const char *path);
 
 /* Make a directory; with [parents] also those above it, and one that exists is fine. */
-TWL_API int twl_file_make_directory(const char *path, unsigned mode,
+TWL_API int twl_file_make_directory(const twl_capabilities *capabilities,
+                                    const char *path, unsigned mode,
                                     bool parents);
 
 /* ---- Pipes: one direction of a pipe, a FIFO, a terminal or a file -------------------------- */

@@ -98,10 +98,10 @@ local function absent(what, command)
   count(output == "", what, output)
 end
 
--- Every name that C registers stands in the LuaCATS file.
+-- Every name that C registers stands in the LuaCATS file. What sandbox_*.c has are Lua's own.
 local function documented()
   local meta, missing = read("lua/twistlua/meta/core.lua"), {}
-  for _, path in ipairs(files "ls bindings/*.c") do
+  for _, path in ipairs(files "ls bindings/*.c | grep -v /sandbox_") do
     for name in read(path):gmatch('{"(%a[%w]*)", *[%l_]+}') do
       if not meta:find("[.:]" .. name .. "%(") then missing[#missing + 1] = path .. ": " .. name end
     end

@@ -114,6 +114,28 @@ define("ChannelClosed", Error, "The channel is closed")
 define("ThreadPoolError", Error, "No thread could be had")
 define("ThreadPoolStopped", Error, "The pool of threads was stopped")
 
+---The sandbox does not permit it. The message names the option that would.
+---@class twistlua.PermissionError: twistlua.Error
+---@field permission string|nil "net", "read", "write", "run" or "env"; nil for what no option permits
+---@field resource string|nil what it is about: a path, a host with its port, a program, a variable
+local PermissionError = define("PermissionError", Error)
+
+---@param message string ends with the option in parentheses
+function PermissionError:init(message)
+  self.message, self.code = message, "EDENIED"
+  local permission, resource = message:match("%(%-%-allow%-(%a+)=?(.-)%)$")
+  self.permission = permission
+  self.resource = resource ~= "" and resource or nil
+end
+
+---The error for a refusal of the sandbox.
+---@param code string|nil the name of an error
+---@param text string|nil
+---@return twistlua.PermissionError|nil # nil for all other codes
+function errors.permission(code, text)
+  return code == "EDENIED" and PermissionError(text) or nil
+end
+
 ---Ends a program that `task.react` runs with an exit status of its own.
 local SystemExit = define("SystemExit", Error)
 
@@ -134,10 +156,10 @@ local CONNECT_ERRORS = {
 ---@param errno integer|nil
 ---@param code string|nil its name
 ---@param text string|nil what the system says about it
----@return twistlua.Error a ConnectError, of the subclass that says most
+---@return twistlua.Error a ConnectError, of the subclass that says most, or a PermissionError
 function errors.getConnectError(errno, code, text)
   local class = CONNECT_ERRORS[code] or errors.ConnectError
-  return class(text, { errno = errno, code = code })
+  return errors.permission(code, text) or class(text, { errno = errno, code = code })
 end
 
 ---The error for a failed bind or listen.
@@ -146,8 +168,10 @@ end
 ---@param errno integer|nil
 ---@param code string|nil
 ---@param text string|nil
----@return twistlua.Error a CannotListenError
+---@return twistlua.Error a CannotListenError, or a PermissionError
 function errors.getListenError(interface, port, errno, code, text)
+  local refused = errors.permission(code, text)
+  if refused then return refused end
   if not interface or interface == "" then interface = "any" end
   if interface:find(":", 1, true) then interface = "[" .. interface .. "]" end
   local place = type(port) == "string" and port or ("%s:%d"):format(interface, port)

@@ -10,6 +10,7 @@ local reactor = require "twistlua.reactor"
 local MAX_SIZE = 64 * 1024 * 1024
 
 core.open(function(verb, path, message, code, errno)
+  if code == "EDENIED" then return errors.PermissionError(message) end
   local text = ("Couldn't %s %s: %d: %s."):format(verb, path, errno, message)
   return errors.FileError(text, { path = path, code = code, errno = errno })
 end)

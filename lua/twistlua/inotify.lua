@@ -86,7 +86,7 @@ end
 local INotify = Object:extend("INotify")
 
 local function failed(what, message, code, errno)
-  return errors.IOError(what .. ": " .. message, { errno = errno, code = code })
+  return errors.permission(code, message) or errors.IOError(what .. ": " .. message, { errno = errno, code = code })
 end
 
 ---@param reactor? twistlua.Reactor default the one there is
@@ -152,7 +152,7 @@ end
 
 -- Watch what is in a directory, and below. It may change meanwhile: what has gone is left out.
 function INotify:_addBelow(path, given, tell)
-  for name, directory in pairs(core.inotify.list(path) or {}) do
+  for name, directory in pairs((core.inotify.list(path)) or {}) do
     local below = child(path, name)
     if tell then tell(below, directory) end
     if directory and not self._paths[below] and self:_add(below, given) then self:_addBelow(below, given, tell) end

@@ -5,6 +5,7 @@
 
 local core    = require "twistlua.core"
 local Object  = require("twistlua.class").Object
+local isA     = require("twistlua.class").isA
 local Failure = require("twistlua.failure").Failure
 local Writer  = require "twistlua.reactor.writer"
 local address = require "twistlua.address"
@@ -26,6 +27,7 @@ local StandardIO = Object:extend("StandardIO")
 local OPTIONS = { stdin = "integer", stdout = "integer", reactor = "any" }
 
 local function refuse(what, fd, message)
+  if isA(message, errors.PermissionError) then error(message, 0) end
   error(("StandardIO: cannot use descriptor %d for %s: %s"):format(fd, what, message), 0)
 end
 
@@ -45,12 +47,12 @@ function StandardIO:init(protocol, given)
   local opened, writer = pcall(Writer, stdout,
     function(reason) self:_writeLost(reason) end, function(failure) self:_fail(failure) end)
   if not opened then refuse("output", stdout, writer) end
-  local reader, message = core.pipe.open(stdin, "r", function(data) self:_tell("dataReceived", data) end,
+  local reader, message, code = core.pipe.open(stdin, "r", function(data) self:_tell("dataReceived", data) end,
     function(...) self:_readLost(network.reasonOf(...)) end)
   self._writer, self._reader = writer, reader   -- each until it is closed
   if not reader then
     self:_abandon(writer)
-    refuse("input", stdin, message)
+    refuse("input", stdin, errors.permission(code, message) or message)
   end
   reader:resume()
   local ok, failure = guard.call(protocol.makeConnection, protocol, self)

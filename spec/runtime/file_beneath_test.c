@@ -63,7 +63,7 @@ static int directory_open(bool follow, const char *path)
     int fd = -1, rc;
 
     strcpy(below, in_root("in"));
-    rc = twl_file_open_beneath(below, path, follow, &fd);
+    rc = twl_file_open_beneath(NULL, below, path, follow, &fd);
     return rc < 0 ? rc : fd;
 }
 

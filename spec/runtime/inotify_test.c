@@ -24,8 +24,8 @@ static void tells_what_happens(void)
 
     CHECK_INT(0, twl_inotify_open(&fd));
     CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    CHECK_INT(-ENOENT, twl_inotify_add(fd, "/no/such/path", IN_CREATE));
-    CHECK((watch = twl_inotify_add(fd, root, IN_CREATE)) > 0);
+    CHECK_INT(-ENOENT, twl_inotify_add(fd, NULL, "/no/such/path", IN_CREATE));
+    CHECK((watch = twl_inotify_add(fd, NULL, root, IN_CREATE)) > 0);
     CHECK_INT(TWL_EAGAIN, twl_inotify_read(fd, buffer, sizeof buffer));
     touch("file");
     length = twl_inotify_read(fd, buffer, sizeof buffer);
@@ -64,14 +64,14 @@ static void lists_a_directory(void)
     CHECK_INT(0, mkdir(path, 0700));
     snprintf(path, sizeof path, "%s/link", root);
     CHECK_INT(0, symlink(root, path));
-    CHECK_INT(0, twl_directory_list(root, count, NULL));
+    CHECK_INT(0, twl_directory_list(NULL, root, count, NULL));
     CHECK_INT(1, directories);
     CHECK_INT(2, files);
     files = directories = 0;
-    CHECK_INT(0, twl_directory_list(root, count, &limit));
+    CHECK_INT(0, twl_directory_list(NULL, root, count, &limit));
     CHECK_INT(1, files + directories);
-    CHECK_INT(-ENOENT, twl_directory_list("/no/such/path", count, NULL));
-    CHECK_INT(-ENOTDIR, twl_directory_list("/dev/null", count, NULL));
+    CHECK_INT(-ENOENT, twl_directory_list(NULL, "/no/such/path", count, NULL));
+    CHECK_INT(-ENOTDIR, twl_directory_list(NULL, "/dev/null", count, NULL));
 }
 
 int main(void)

@@ -3,10 +3,14 @@
 
 local core   = require "twistlua.core"
 local errors = require "twistlua.defer.errors"
-local Error  = require("twistlua.error").Error
+local base   = require "twistlua.error"
 local Object = require("twistlua.class").Object
 
 local INTERVAL = 1   -- seconds between two tries
+
+local function failed(message, code, errno)
+  return base.permission(code, message) or base.Error(message, { code = code, errno = errno })
+end
 
 local function cancelCall(call)
   if call and call:active() then call:cancel() end
@@ -32,7 +36,7 @@ end
 ---@return boolean locked
 function FilesystemLock:lock()
   local taken, clean, code, errno = core.lockfile.take(self.name)
-  if taken == nil then error(Error(clean, { code = code, errno = errno }), 2) end
+  if taken == nil then error(failed(clean, code, errno), 2) end
   if taken then self.locked, self.clean = true, clean end
   return taken
 end
@@ -42,7 +46,7 @@ function FilesystemLock:unlock()
   if not self.locked then error(errors.NotAcquiredError(), 2) end
   self.locked = false
   local ok, message, code, errno = core.lockfile.release(self.name)
-  if not ok then error(Error(message, { code = code, errno = errno }), 2) end
+  if not ok then error(failed(message, code, errno), 2) end
 end
 
 ---Try to take the lock now and then each second.

@@ -167,8 +167,12 @@ function Connector:_failSoon(err)
 end
 
 function Connector:_start(place, elapsed)
-  if self._checkLock and not core.listener.locked(place[2]) then
-    return self:_failSoon(errors.ConnectError("nobody holds " .. place[2] .. ".lock"))
+  if self._checkLock then
+    local locked, message, code = core.listener.locked(place[2])
+    if not locked then
+      return self:_failSoon(errors.permission(code, message)
+        or errors.ConnectError("nobody holds " .. place[2] .. ".lock"))
+    end
   end
   local bind = self._bind or {}
   if bind[1] and not resolver.isLiteral(bind[2]) then
@@ -176,7 +180,7 @@ function Connector:_start(place, elapsed)
   end
   local timeout = self.timeout
   if timeout > 0 and elapsed then timeout = math.max(timeout - elapsed, 0.001) end
-  self._attempt = core.connector.start(function(transport, ...)
+  local attempt, message, name = core.connector.start(function(transport, ...)
     self._attempt = nil
     if transport then
       self:_connected(transport)
@@ -184,6 +188,8 @@ function Connector:_start(place, elapsed)
       self:_fail(Failure(self:_errorOf(...)))
     end
   end, timeout, place[1], place[2], place[3], bind[1], bind[2], bind[3])
+  if not attempt then return self:_failSoon(errors.getConnectError(nil, name, message)) end
+  self._attempt = attempt
 end
 
 function Connector:_errorOf(message, name, errno, binding)

@@ -97,6 +97,7 @@ Port.write = core.datagram.write
 -- What write() cannot do.
 local function refuse(port, message, code, errno)
   if code == "ENOBUFS" then return port:_drop() end
+  if code == "EDENIED" then error(errors.PermissionError(message), 0) end
   if code == "EINVAL" and errno == 0 then error(errors.InvalidAddressError(message), 0) end
   local class = code == "EMSGSIZE" and errors.MessageLengthError or errors.IOError
   error(class(message, { errno = errno, code = code }), 0)
@@ -162,7 +163,7 @@ Port.getHandle = Port.fileno
 
 local function checked(value, message, code, errno)
   if value then return value end
-  error(errors.IOError(message, { errno = errno, code = code }), 0)
+  error(errors.permission(code, message) or errors.IOError(message, { errno = errno, code = code }), 0)
 end
 
 function Port:_socket(what)

@@ -66,7 +66,8 @@ local function complaint(name)
 end
 
 local function lookupError(name, reason, code)
-  return errors.DNSLookupError(("'%s': %s"):format(name, reason), { code = code, hostname = name })
+  local text = ("'%s': %s"):format(name, reason)
+  return errors.permission(code, reason) or errors.DNSLookupError(text, { code = code, hostname = name })
 end
 
 -- Look up the addresses of one family. `done(literals)` or `done(nil, error)` comes in a later turn. Returns

@@ -287,6 +287,7 @@ local function newPlan()
 end
 
 local function spawnError(step, message, code, errno, path)
+  if code == "EDENIED" then return errors.PermissionError(message) end
   local detail = ("%s '%s': %s"):format(step, path, message)
   return errors.SpawnError(detail, { errno = errno, code = code, path = path, step = step })
 end
@@ -337,7 +338,7 @@ local function launch(process, plan, executable, args, env, given)
     message, code, errno = planPipes(plan, given.childFDs or STANDARD)
   end
   if message then error(spawnError("pipe", message, code, errno, executable), 0) end
-  local search = type(given.env) == "table" and given.env.PATH or os.getenv("PATH") or "/usr/bin:/bin"
+  local search = type(given.env) == "table" and given.env.PATH or nil
   local started, text, name, number, step = core.process.spawn(function(...) process:_ended(...) end, executable,
     args, env, given.path, plan.fds, given.uid, given.gid, plan.terminal, search)
   if not started then

@@ -103,7 +103,8 @@ function resolver.configure(given)
     end
     options.servers = table.concat(servers, ",")
   end
-  local ok, message = core.resolver.configure(options)
+  local ok, message, code = core.resolver.configure(options)
+  if code == "EDENIED" then error(require("twistlua.error").PermissionError(message), 0) end
   if not ok then error("configureResolver: bad servers, or bad limits: " .. message, CALLER) end
 end
 

@@ -3,6 +3,7 @@
 
 local core    = require "twistlua.core"
 local Object  = require("twistlua.class").Object
+local errors  = require "twistlua.error"
 local guard   = require "twistlua.guard"
 local log     = require "twistlua.log"
 local network = require "twistlua.reactor.network"
@@ -22,10 +23,10 @@ function Writer:init(fd, closed, failed)
   self._streaming = false   -- it is a push producer
   self._paused = false      -- and was paused
   self._failed = failed or function() self.pipe:abort() end
-  local pipe, message = core.pipe.open(fd, "w", function() self:_drained() end, function(...)
+  local pipe, message, code = core.pipe.open(fd, "w", function() self:_drained() end, function(...)
     self:_closed(network.reasonOf(...), closed)
   end)
-  self.pipe = pipe or error(message, 0)
+  self.pipe = pipe or error(errors.permission(code, message) or message, 0)
 end
 
 function Writer:_produce(method)

@@ -6,6 +6,7 @@
 local core      = require("twistlua.core").openfile
 local Resource  = require("twistlua.web.resource").Resource
 local errorPage = require "twistlua.web.http.error_page"
+local log       = require "twistlua.log"
 local options   = require "twistlua.options"
 local response  = require "twistlua.web.static.response"
 local types     = require "twistlua.web.static.types"
@@ -95,7 +96,8 @@ function File:_relative(segments)
 end
 
 function File:_open(relative)
-  local file, _, name = core.open(self.path, relative, self.followLinks)
+  local file, message, name = core.open(self.path, relative, self.followLinks)
+  if name == "EDENIED" then log.msg("static.File: " .. message) end
   if not file then return nil, name end
   local kind, size, modified = file:stat()
   if kind ~= "file" and kind ~= "directory" then
@@ -127,7 +129,7 @@ end
 -- Permission denied is told; everything else that cannot be opened is not there.
 function File:_missing(request, code)
   if code == "EMFILE" or code == "ENFILE" then return sendPage(request, 503) end
-  if code == "EACCES" or code == "EPERM" then return sendPage(request, 403) end
+  if code == "EACCES" or code == "EPERM" or code == "EDENIED" then return sendPage(request, 403) end
   if self.childNotFound then return self.childNotFound:render(request) end
   return sendPage(request, 404)
 end
