@@ -67,86 +67,95 @@ const twl_http1_limits *twl__http_limits(lua_State *L, twl_context *context,
 
 /* ---- Parsing ----------------------------------------------------------------------------- */
 
-/* One call: which string, and what kind of message. */
-struct parse {
+struct source {
     const char *bytes;
     size_t length;
     const twl_http1_limits *limits;
-    int method; /* of the request that is answered; negative: a request */
+    uint32_t fields;
 };
 
-static int parse_head(const struct parse *parse, twl_http1_head *head)
+static int parse_head(const struct twl__parse *parse,
+                      const struct source *source, twl_http1_head *head)
 {
     if (parse->method < 0)
-        return twl_http1_parse_request(parse->bytes, parse->length,
-                                       parse->limits, head);
-    return twl_http1_parse_response(parse->bytes, parse->length, parse->method,
-                                    parse->limits, head);
+        return twl_http1_parse_request(source->bytes, source->length,
+                                       source->limits, head);
+    return twl_http1_parse_response(source->bytes, source->length,
+                                    parse->method, source->limits, head);
 }
 
-/* Parse on with a head that lives in Lua, at [index]. */
-static int parse_kept(lua_State *L, const struct parse *parse,
-                      struct twl__head *head, int index)
+/* Parse on with a head that lives in Lua. [-0, +1] */
+static int parse_kept(lua_State *L, const struct twl__parse *parse,
+                      const struct source *source, struct twl__head *head)
 {
-    twl__head_rest_on(L, index, 1);
-    head->buffer = parse->bytes;
-    return parse_head(parse, &head->parsed);
+    lua_pushvalue(L, parse->head);
+    twl__head_rest_on(L, -1, parse->string);
+    head->buffer = source->bytes;
+    return parse_head(parse, source, &head->parsed);
 }
 
 /* Leaves the head at the top, unless there is an error. Most messages come in one piece and have
  * few fields: these get a userdata that has room for just them. */
-static int parse_new(lua_State *L, const struct parse *parse, uint32_t fields)
+static int parse_new(lua_State *L, const struct twl__parse *parse,
+                     const struct source *source)
 {
-    twl_context *context = twl__context_of(L);
+    uint32_t fields = source->fields;
     twl_http1_line lines[USUAL_FIELDS];
     twl_http1_head head;
     int rc;
 
     twl_http1_head_init(&head, lines,
                         fields < USUAL_FIELDS ? fields : USUAL_FIELDS);
-    rc = parse_head(parse, &head);
+    rc = parse_head(parse, source, &head);
     if (rc == TWL_EHTTP_FIELDS && fields > USUAL_FIELDS) {
         struct twl__head *kept;
         twl_http1_head_init(&head, NULL, 0);
-        kept = twl__head_push(L, context, 1, &head, fields);
-        kept->buffer = parse->bytes;
-        return parse_head(parse, &kept->parsed);
+        kept = twl__head_push(L, parse->context, parse->string, &head, fields);
+        kept->buffer = source->bytes;
+        return parse_head(parse, source, &kept->parsed);
     }
     if (rc < 0) return rc;
-    twl__head_push(L, context, 1, &head, rc > 0 ? head.count : fields)->buffer =
-        parse->bytes;
+    twl__head_push(L, parse->context, parse->string, &head,
+                   rc > 0 ? head.count : fields)
+        ->buffer = source->bytes;
     return rc;
+}
+
+int twl__http_parse(lua_State *L, const struct twl__parse *parse)
+{
+    struct source source;
+    struct twl__class *heads = &parse->context->http_heads;
+
+    source.bytes = luaL_checklstring(L, parse->string, &source.length);
+    luaL_argcheck(L,
+                  parse->from >= 1 && (size_t)parse->from <= source.length + 1,
+                  2, "no place in the bytes");
+    source.bytes += parse->from - 1;
+    source.length -= (size_t)parse->from - 1;
+    source.limits =
+        twl__http_limits(L, parse->context, parse->limits, &source.fields);
+    if (!lua_toboolean(L, parse->head)) return parse_new(L, parse, &source);
+    return parse_kept(L, parse, &source, twl__object_of(L, heads, parse->head));
 }
 
 /* Arguments: the bytes, where the message begins, [..., limits, head at limits + 1]. */
 static int parse(lua_State *L, int method, int limits)
 {
-    struct parse parse = {.method = method};
-    twl_context *context = twl__context_of(L);
-    const char *bytes = luaL_checklstring(L, 1, &parse.length);
-    lua_Integer from = luaL_optinteger(L, 2, 1);
-    uint32_t fields;
+    struct twl__parse parse = {.context = twl__context_of(L),
+                               .string = 1,
+                               .from = luaL_optinteger(L, 2, 1),
+                               .limits = limits,
+                               .head = limits + 1,
+                               .method = method};
     int rc;
 
-    luaL_argcheck(L, from >= 1 && (size_t)from <= parse.length + 1, 2,
-                  "no place in the bytes");
-    parse.bytes = bytes + from - 1;
-    parse.length -= (size_t)from - 1;
-    parse.limits = twl__http_limits(L, context, limits, &fields);
-    if (lua_isnoneornil(L, limits + 1)) {
-        rc = parse_new(L, &parse, fields);
-    } else {
-        lua_settop(L, limits + 1);
-        rc = parse_kept(L, &parse,
-                        twl__object_of(L, &context->http_heads, limits + 1),
-                        limits + 1);
-    }
+    lua_settop(L, parse.head);
+    rc = twl__http_parse(L, &parse);
     if (rc < 0) return twl__http_error(L, rc);
-    if (rc == 0) {
+    if (rc == 0)
         lua_pushnil(L);
-        return 2;
-    }
-    lua_pushinteger(L, from + rc);
+    else
+        lua_pushinteger(L, parse.from + rc);
     return 2;
 }
 
@@ -330,5 +339,6 @@ void twl__open_http1(lua_State *L, twl_context *context)
     twl__open_http1_heads(L, context);
     twl__open_http1_bodies(L, context);
     twl__open_http1_messages(L, context);
+    twl__open_http1_server(L, context);
     lua_setfield(L, -2, "http1");
 }

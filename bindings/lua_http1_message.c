@@ -101,8 +101,7 @@ static void put(lua_State *L, bool known)
     lua_rawset(L, 1);
 }
 
-/* setField(store, name, value) -> store, which is made where it was false */
-static int http1_set_field(lua_State *L)
+int twl__http_set_field(lua_State *L)
 {
     bool known;
 
@@ -150,21 +149,50 @@ static int http1_add_field(lua_State *L)
 
 /* ---- Heads ------------------------------------------------------------------------------- */
 
-/* Write the name as it is spelt usually. */
-static char *write_name(char *at, const char *key, size_t length)
+void twl__out_bytes(struct twl__out *out, const char *bytes, size_t length)
+{
+    out->length += length;
+    if (length > out->room) {
+        out->room = 0;
+        return;
+    }
+    memcpy(out->at, bytes, length);
+    out->at += length;
+    out->room -= length;
+}
+
+static void out_text(struct twl__out *out, const char *text)
+{
+    twl__out_bytes(out, text, strlen(text));
+}
+
+void twl__out_length(struct twl__out *out, uint64_t length)
+{
+    char line[48] = "Content-Length: ";
+    size_t at = sizeof line - 2;
+
+    memcpy(line + at, "\r\n", 2);
+    do {
+        line[--at] = (char)('0' + length % 10);
+    } while (length /= 10);
+    twl__out_bytes(out, line, sizeof "Content-Length: " - 1);
+    twl__out_bytes(out, line + at, sizeof line - at);
+}
+
+/* The name as it is spelt usually. */
+static void write_name(char *at, const char *key, size_t length)
 {
     int field = twl_http1_field(key, length);
 
-    memcpy(at, key, length);
     if (field != TWL_FIELD_OTHER) {
         memcpy(at, twl_http1_field_name(field), length);
-        return at + length;
+        return;
     }
+    memcpy(at, key, length);
     for (size_t i = 0; i < length; i++) {
         bool first = i == 0 || at[i - 1] == '-';
         if (first && at[i] >= 'a' && at[i] <= 'z') at[i] = (char)(at[i] - 32);
     }
-    return at + length;
 }
 
 /* canonical(name) -> name as it is spelt usually */
@@ -180,142 +208,108 @@ static int http1_canonical(lua_State *L)
     return 1;
 }
 
-/* A line of the name and value at the top, written if [at] is not NULL. Returns its length. */
-static size_t write_line(lua_State *L, char *at)
+/* A line of the name and value at the top. [-0, +0] */
+static void out_line(lua_State *L, struct twl__out *out)
 {
     size_t name_length, length;
     const char *name = lua_tolstring(L, -2, &name_length);
     const char *value = lua_tolstring(L, -1, &length);
+    bool fits = name_length <= out->room;
 
     if (!value) luaL_error(L, "the value of header '%s' is no string", name);
-    if (!at) return name_length + length + 4;
-    at = write_name(at, name, name_length);
-    memcpy(at, ": ", 2);
-    memcpy(at + 2, value, length);
-    memcpy(at + 2 + length, "\r\n", 2);
-    return name_length + length + 4;
+    twl__out_bytes(out, name, name_length);
+    if (fits) write_name(out->at - name_length, name, name_length);
+    twl__out_bytes(out, ": ", 2);
+    twl__out_bytes(out, value, length);
+    twl__out_bytes(out, "\r\n", 2);
 }
 
 /* The lines of the name at the top, whose value or list is in the store. [-0, +0] */
-static size_t write_lines(lua_State *L, int store, char *at)
+static void out_lines(lua_State *L, int store, struct twl__out *out)
 {
-    size_t length = 0;
-
     lua_pushvalue(L, -1);
     if (lua_rawget(L, store) != LUA_TTABLE) {
-        length = write_line(L, at);
+        out_line(L, out);
         lua_pop(L, 1);
-        return length;
+        return;
     }
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
         lua_pushvalue(L, -3);
         lua_insert(L, -2);
-        length += write_line(L, at ? at + length : NULL);
+        out_line(L, out);
         lua_pop(L, 2);
     }
     lua_pop(L, 2);
-    return length;
 }
 
-/* All fields of the store. [-0, +0] */
-static size_t write_store(lua_State *L, int store, char *at)
+void twl__out_store(lua_State *L, int store, struct twl__out *out)
 {
-    size_t length = 0;
-
-    if (!lua_istable(L, store)) return 0;
+    if (!lua_istable(L, store)) return;
     for (lua_Integer i = 1; lua_rawgeti(L, store, i) == LUA_TSTRING; i++) {
-        length += write_lines(L, store, at ? at + length : NULL);
+        out_lines(L, store, out);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    return length;
 }
 
-static char *append(char *at, const char *bytes, size_t length)
+enum { START = 1, LINES, STORE, LENGTH, CONNECTION, BODY };
+
+static void out_argument(lua_State *L, int index, struct twl__out *out)
 {
-    memcpy(at, bytes, length);
-    return at + length;
-}
-
-/* The lines that say how long the body is and whether the connection goes on. */
-struct framing {
-    char lines[96];
     size_t length;
-};
+    const char *bytes;
 
-static void add_literal(struct framing *framing, const char *text)
-{
-    size_t length = strlen(text);
-
-    memcpy(framing->lines + framing->length, text, length);
-    framing->length += length;
+    if (!lua_toboolean(L, index)) return;
+    bytes = luaL_checklstring(L, index, &length);
+    twl__out_bytes(out, bytes, length);
 }
 
-static void add_number(struct framing *framing, uint64_t number)
+static void out_message(lua_State *L, struct twl__out *out)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-
-    do {
-        digits[--at] = (char)('0' + number % 10);
-    } while (number /= 10);
-    memcpy(framing->lines + framing->length, digits + at, sizeof digits - at);
-    framing->length += sizeof digits - at;
-}
-
-/* [length] and [connection] are indexes, as in message(). */
-static void make_framing(lua_State *L, int length, int connection,
-                         struct framing *framing)
-{
-    framing->length = 0;
-    if (lua_isinteger(L, length)) {
-        add_literal(framing, "Content-Length: ");
-        add_number(framing, (uint64_t)lua_tointeger(L, length));
-        add_literal(framing, "\r\n");
-    } else if (lua_toboolean(L, length)) {
-        add_literal(framing, "Transfer-Encoding: chunked\r\n");
-    }
-    if (lua_toboolean(L, connection)) {
-        const char *option = luaL_checkstring(L, connection);
-        add_literal(framing, *option == 'c' ? "Connection: close\r\n"
-                                            : "Connection: keep-alive\r\n");
-    }
+    out_argument(L, START, out);
+    out_text(out, "\r\n");
+    out_argument(L, LINES, out);
+    twl__out_store(L, STORE, out);
+    if (lua_isinteger(L, LENGTH))
+        twl__out_length(out, (uint64_t)lua_tointeger(L, LENGTH));
+    else if (lua_toboolean(L, LENGTH))
+        out_text(out, "Transfer-Encoding: chunked\r\n");
+    if (lua_toboolean(L, CONNECTION))
+        out_text(out, *luaL_checkstring(L, CONNECTION) == 'c'
+                          ? "Connection: close\r\n"
+                          : "Connection: keep-alive\r\n");
+    out_text(out, "\r\n");
+    out_argument(L, BODY, out);
 }
 
 /* message(start, lines, store, length, connection, body) -> the message
  * start is the start-line without its end; lines are whole lines to come first; length an
- * integer for Content-Length, true for chunked; connection "close" or "keep-alive". */
+ * integer for Content-Length, true for chunked; connection "close" or "keep-alive". Most are
+ * short, and put together in one go; of a longer one the length is known then. */
 static int http1_message(lua_State *L)
 {
-    enum { START = 1, LINES, STORE, LENGTH, CONNECTION, BODY };
-    size_t start_length, lines_length, body_length = 0, length;
-    struct framing framing;
-    const char *start, *lines, *body = "";
-    luaL_Buffer out;
-    char *at;
+    char bytes[TWL__USUAL_MESSAGE];
+    struct twl__out out = {.at = bytes, .room = sizeof bytes};
+    luaL_Buffer buffer;
 
     lua_settop(L, BODY);
-    start = luaL_checklstring(L, START, &start_length);
-    lines = luaL_optlstring(L, LINES, "", &lines_length);
-    if (lua_toboolean(L, BODY)) body = luaL_checklstring(L, BODY, &body_length);
-    make_framing(L, LENGTH, CONNECTION, &framing);
-    length = start_length + 2 + lines_length + write_store(L, STORE, NULL) +
-             framing.length + 2 + body_length;
-    at = luaL_buffinitsize(L, &out, length);
-    at = append(at, start, start_length);
-    at = append(at, "\r\n", 2);
-    at = append(at, lines, lines_length);
-    at += write_store(L, STORE, at);
-    at = append(at, framing.lines, framing.length);
-    at = append(at, "\r\n", 2);
-    append(at, body, body_length);
-    luaL_pushresultsize(&out, length);
+    luaL_checkstring(L, START);
+    out_message(L, &out);
+    if (out.length <= sizeof bytes) {
+        lua_pushlstring(L, bytes, out.length);
+        return 1;
+    }
+    out.room = out.length;
+    out.length = 0;
+    out.at = luaL_buffinitsize(L, &buffer, out.room);
+    out_message(L, &out);
+    luaL_pushresultsize(&buffer, out.length);
     return 1;
 }
 
 void twl__open_http1_messages(lua_State *L, twl_context *context)
 {
-    static const luaL_Reg functions[] = {{"setField", http1_set_field},
+    static const luaL_Reg functions[] = {{"setField", twl__http_set_field},
                                          {"addField", http1_add_field},
                                          {"canonical", http1_canonical},
                                          {"message", http1_message},

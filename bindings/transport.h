@@ -61,6 +61,10 @@ void twl__transport_set_protocol(lua_State *L,
 void twl__transport_written(lua_State *L, struct twl__transport *transport,
                             size_t added);
 
+/* Write a few bytes, which nobody has to hear of. False: that is not so, and nothing was done. */
+bool twl__transport_write_few(struct twl__transport *transport,
+                              const char *bytes, size_t length);
+
 /* Transport:writeFile(), in lua_openfile.c. */
 int twl__transport_write_file(lua_State *L);
 

@@ -62,6 +62,16 @@ void twl__transport_written(lua_State *L, struct twl__transport *transport,
         tell_limit(L, transport);
 }
 
+bool twl__transport_write_few(struct twl__transport *transport,
+                              const char *bytes, size_t length)
+{
+    twl_stream *stream = twl__transport_stream(transport);
+    size_t pending = twl_stream_buffered(stream) + length;
+
+    if (pending > HIGH_WATER || pending > transport->output_limit) return false;
+    return twl_stream_write(stream, bytes, length) == 0;
+}
+
 void twl__transport_set_exceeded(lua_State *L)
 {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &EXCEEDED_KEY);

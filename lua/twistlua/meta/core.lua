@@ -1004,6 +1004,36 @@ function core.http1.isHost(value) end
 -- A store of fields is a plain table: its array has the names in lower case, in their order; under each name stands
 -- the value, or a list of values.
 
+-- Steps of web/http/channel.lua, with fields of channels, factories and requests as they are told of there.
+
+---Take the request that begins in the input of a channel, which becomes its `_request`; false and the head of one that
+---is not complete; or nil, the sentence, its name and the status to answer with.
+---@param channel twistlua.web.HTTPChannel
+---@return twistlua.web.HTTPRequest|false|nil request
+---@return integer|string|twistlua.core.http1.head body as in heads; or the head or sentence
+---@return string|nil name, integer|nil status
+function core.http1.takeRequest(channel) end
+
+---Write the whole response, if there is nothing special about it, and be done with the request if there is nothing
+---special about the connection.
+---@param channel twistlua.web.HTTPChannel
+---@param request twistlua.web.HTTPRequest
+---@param body any
+---@return boolean|nil over nil: nothing was done; false: the response is written, but the request is still the channel's
+function core.http1.respond(channel, request, body) end
+
+---setField in the store of a request's response.
+---@param request twistlua.web.HTTPRequest
+---@param name string
+---@param value string|number
+function core.http1.setHeader(request, name, value) end
+
+---@param class table
+---@param later table<string, fun(object: table): any>
+---@return fun(object: table, name: string): any index for a metatable: a member of the class; or what the function in
+---  `later` makes of the object, which is kept in it
+function core.http1.lazily(class, later) end
+
 ---Set the one value. Control bytes in it become spaces; raises for a name that is no token.
 ---@param store table|false false: a new one
 ---@param name string

@@ -8,7 +8,6 @@ local request = require "twistlua.web.http.request"
 
 factory.HTTPFactory.protocol = channel.HTTPChannel
 factory.HTTPFactory.requestFactory = request.Request
-factory.HTTPFactory.makeRequest = request.Request.make
 
 return {
   HTTPChannel      = channel.HTTPChannel,

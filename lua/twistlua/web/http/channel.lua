@@ -13,7 +13,7 @@ local log       = require "twistlua.log"
 local webErrors = require "twistlua.web.error"
 
 local http1, attempt = core.http1, core.deferred.attempt
-local parseRequest = http1.request
+local takeRequest = http1.takeRequest
 
 ---The server's side of a connection (Twisted: http.HTTPChannel).
 ---@class twistlua.web.HTTPChannel: twistlua.Protocol
@@ -24,10 +24,10 @@ local HTTPChannel = Protocol:extend("HTTPChannel")
 function HTTPChannel:init()
   self._request   = false   -- that is received or answered now
   self._keepAlive = true    -- the connection goes on after that
-  self._minor     = 1       -- of its version
   self._input     = false
   self._at        = 1
   self._head      = false   -- one that is not complete yet
+  self._deadline  = false   -- on the factory's clock; false: something has just happened, so a timeout from now
   self._body      = false
   self._unread    = false   -- there is more to come that is not read: of a body, or behind an error
   self._turn      = 0
@@ -73,32 +73,16 @@ local function beginBody(channel, request, body)
   return true
 end
 
--- Parse the head of a request that begins in the input; the request and its body, or nil.
-local function readHead(channel)
-  local input, at, partial, factory = channel._input, channel._at, channel._head, channel.factory
-  local head, next, method, target, minor, keepAlive, body =
-    parseRequest(input, at, factory.limits, partial or nil)
-  if not head then
-    refuse(channel, target, next)
-    return nil
-  elseif not next then
-    if at > 1 then
-      channel._input = input:sub(at)
-      channel._at = 1
-    end
-    if not partial then channel._deadline = factory.now + factory.headTimeout end
-    channel._head = head
-    return nil
+-- There is no request in the input that could be taken: `head` is of one whose end is missing, else there is an error.
+local function noRequest(channel, request, head, status)
+  if request == nil then return refuse(channel, status, head) end
+  local input, at, factory = channel._input, channel._at, channel.factory
+  if at > 1 then
+    channel._input = input:sub(at)
+    channel._at = 1
   end
-  if partial then channel._head = false end
-  if next > #input then
-    channel._input, channel._at = false, 1
-  else
-    channel._at = next
-  end
-  local request = factory.makeRequest(factory.requestFactory, channel, head, method, target)
-  channel._request, channel._keepAlive, channel._minor = request, keepAlive, minor
-  return request, body
+  if not channel._head then channel._deadline = factory.now + factory.headTimeout end
+  channel._head = head
 end
 
 -- Give data of the body to who wants it, and wait as long as that takes.
@@ -144,8 +128,9 @@ local function serve(channel)
   while channel._input and not channel._closing do
     local request, body = channel._request, 0
     if not request then
-      request, body = readHead(channel)
-      if not request then return end
+      local _, status
+      request, body, _, status = takeRequest(channel)
+      if not request then return noRequest(channel, request, body, status) end
     end
     if body ~= 0 then
       local wanted = beginBody(channel, request, body)
@@ -249,7 +234,7 @@ function HTTPChannel:requestDone(request)
   local factory = self.factory
   self._request = false
   if factory.log then factory.log(request) end
-  self._deadline = factory.now + factory.timeout
+  self._deadline = false
   if not self._keepAlive or self._unread then
     self:close()
   else

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- web/http/factory.lua -- makes the channels of an HTTP server, holds its limits, and keeps the time for them.
--- One timer a factory looks at all its channels once a second: a request then costs no timer. `now` is when it last
--- did, and a tick, so that no time-out comes early.
+-- One timer a factory looks at all its channels once a second: a request then costs no timer, and not even a look at
+-- the time, since it only leaves word that there was one. `now` is when it last did, and a tick, so that no time-out
+-- comes early.
 -- A connection on which TLS has agreed on another protocol than http/1.1 would get its channel in buildProtocol.
 
 local core    = require "twistlua.core"
@@ -14,7 +15,6 @@ local TICK = 1
 ---Serves HTTP with the requests of a class (Twisted: http.HTTPFactory).
 ---@class twistlua.web.HTTPFactory: twistlua.Factory
 ---@field requestFactory table class of its requests
----@field makeRequest fun(class, channel, head, method, uri, keepAlive): twistlua.web.HTTPRequest
 ---@field timeout number seconds that a connection may be idle
 ---@field headTimeout number seconds for the head of a request
 ---@field bodyTimeout number seconds for the body of a request, to which a second is added for each `bodyRate` bytes
@@ -70,7 +70,7 @@ function HTTPFactory:init(given)
     body = self.bodyLimit,
   }
   -- What each request asks for stands in the object: reading what only the class has costs more.
-  for _, name in ipairs { "timeout", "headTimeout", "requestFactory", "makeRequest", "log" } do
+  for _, name in ipairs { "timeout", "headTimeout", "requestFactory", "log" } do
     self[name] = self[name] or false
   end
   self.logPath = given.logPath
@@ -115,7 +115,10 @@ local function tick(factory)
   factory._timer = factory:clock():callLater(TICK, tick, factory)
   local due
   for channel in pairs(factory._channels) do
-    if channel._deadline <= now then
+    local deadline = channel._deadline
+    if not deadline then
+      channel._deadline = factory.now + factory.timeout
+    elseif deadline <= now then
       due = due or {}
       due[#due + 1] = channel
     end

@@ -36,59 +36,31 @@ local Request = Object:extend("Request")
 -- Fields that are computed when they are first read.
 local LATER = {}
 
--- A method or a default of the class; else a field that is computed, and kept.
-local function indexOf(ofClass)
-  return function(request, name)
-    local member = ofClass[name]
-    if member ~= nil then return member end
-    local compute = LATER[name]
-    if not compute then return nil end
-    local value = compute(request)
-    request[name] = value
-    return value
-  end
-end
-
 ---@param name string
 ---@return table class
 function Request:extend(name)
   local subclass = Object.extend(self, name)
-  subclass.__index = indexOf(subclass)
+  subclass.__index = http1.lazily(subclass, LATER)
   return subclass
 end
 
-Request.__index = indexOf(Request)
+Request.__index = http1.lazily(Request, LATER)
 
--- What most requests do without stands in the class, and counts only where `_more` is set: to look for it in each
--- request, or to make room for it, would cost as much as the rest.
+-- A request is made by core.http1.takeRequest, with `channel`, `method`, `uri`, `_head` and `_more` alone. What most
+-- do without stands in the class, and some of that counts only where `_more` is set: to look for it in each request, or
+-- to make room for it, would cost as much as the rest.
+Request.code           = 200
+Request.finished       = false
 Request.codeMessage    = false
 Request.startedWriting = false
 Request.disconnected   = false
 Request.sentLength     = 0
 Request.chunked        = false
+Request._store         = false   -- of the response's fields
 Request._resource      = false   -- of a site, where it was looked for before the body
 Request._finishers     = false   -- what notifyFinish has returned
 Request._buffer        = false   -- of the body
 Request._task          = false   -- what is cancelled when the connection is lost
-
----@param ofClass table Request, or what extends it
----@param channel table
----@param head table as core.http1.head
----@param method string
----@param uri string
----@return twistlua.web.HTTPRequest
-function Request.make(ofClass, channel, head, method, uri)
-  return setmetatable({
-    channel  = channel,
-    method   = method,
-    uri      = uri,
-    code     = 200,
-    finished = false,
-    _head    = head,
-    _store   = false,   -- of the response's fields
-    _more    = false,
-  }, ofClass)
-end
 
 ---Keep a field that most requests do without.
 ---@param name string
@@ -203,11 +175,8 @@ function Request:setResponseCode(code, message)
 end
 
 ---Control bytes in the value become spaces; a name that is no token is an error.
----@param name string
----@param value string|number
-function Request:setHeader(name, value)
-  self._store = http1.setField(self._store, name, value)
-end
+---@type fun(self: twistlua.web.HTTPRequest, name: string, value: string|number)
+Request.setHeader = http1.setHeader
 
 ---Answer that the resource is elsewhere: 302, unless another 3xx was set.
 ---@param url string

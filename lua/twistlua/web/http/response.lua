@@ -33,7 +33,7 @@ local function startLine(request)
 end
 
 -- What to say of the connection, after which the response decides: a handler may have set Connection.
-local function connection(channel, store)
+local function connection(channel, request, store)
   local said = store and store.connection
   if said then
     if type(said) == "table" then said = table.concat(said, ",") end
@@ -44,7 +44,7 @@ local function connection(channel, store)
     channel._keepAlive = false
     return "close"
   end
-  return channel._minor == 0 and "keep-alive" or nil
+  return request._head.minor == 0 and "keep-alive" or nil
 end
 
 local function hasNoBody(request)
@@ -66,12 +66,6 @@ local function dropFraming(request, store)
   return false
 end
 
--- The usual case: there is nothing to decide.
-local function isPlain(channel, request, store, body)
-  return request.code == 200 and request.method ~= "HEAD" and not request._more and not (store and store[0])
-    and channel._keepAlive and channel._minor == 1 and not channel._unread and body ~= "" and #body < 8192
-end
-
 local function respond(channel, request, store, body)
   local length, sent = #body, body
   if store and dropFraming(request, store) then length = nil end
@@ -81,7 +75,7 @@ local function respond(channel, request, store, body)
     sent = nil
   end
   local lines = commonLines(channel, store, length ~= 0 and length ~= nil)
-  local said = connection(channel, store)
+  local said = connection(channel, request, store)
   if not sent or #sent < 8192 then
     channel.transport:write(message(startLine(request), lines, store, length, said, sent))
   else
@@ -91,18 +85,19 @@ local function respond(channel, request, store, body)
   return sent and #sent or 0
 end
 
+---Write the whole response if there is nothing special about it, and be done with the request if there is nothing
+---special about the connection either.
+---@param request twistlua.web.HTTPRequest
+---@param body any
+---@return boolean|nil over nil: it was not written; false: `requestDone` is to be called
+HTTPChannel.respondPlainly = http1.respond
+
 ---The whole response.
 ---@param request twistlua.web.HTTPRequest
 ---@param body string
 function HTTPChannel:respond(request, body)
-  local store, factory, length = request._store, self.factory, #body
-  if isPlain(self, request, store, body) then
-    local lines = store and store["content-type"] and factory.lines or factory.linesWithType
-    self.transport:write(message("HTTP/1.1 200 OK", lines, store, length, nil, body))
-  else
-    length = respond(self, request, store, body)
-  end
-  if factory.log then request.sentLength = length end
+  local length = respond(self, request, request._store, body)
+  if self.factory.log then request.sentLength = length end
   self:requestDone(request)
 end
 
@@ -135,7 +130,7 @@ function HTTPChannel:respondFile(request, lines, file, size)
     body = file:read(0, size)
     if not body or #body < size then return false end
   end
-  transport:write(message("HTTP/1.1 200 OK", self.factory.lines .. lines, nil, size, connection(self), body))
+  transport:write(message("HTTP/1.1 200 OK", self.factory.lines .. lines, nil, size, connection(self, request), body))
   if not body and not transport:writeFile(file, 0, size) then transport:abortConnection() end
   file:close()
   request.finished = true
@@ -163,7 +158,7 @@ function HTTPChannel:beginResponse(request)
     end
   end
   local lines = commonLines(self, store, not hasNoBody(request))
-  local said = connection(self, store)
+  local said = connection(self, request, store)
   self.transport:write(message(startLine(request), lines, store, length, said))
 end
 

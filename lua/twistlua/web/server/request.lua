@@ -56,11 +56,15 @@ end
 
 -- Answer with what `target` renders.
 local function render(request, target)
-  local body = target:render(request)
-  if type(body) == "string" then
-    if request._more or request.finished then return settle(request, body) end
-    request.finished = true
-    return request.channel:respond(request, body)
+  local body, channel = target:render(request), request.channel
+  local over = channel:respondPlainly(request, body)
+  if over then
+    return
+  elseif over == false then
+    if channel.factory.log then request.sentLength = #body end
+    return channel:requestDone(request)
+  elseif type(body) == "string" then
+    return settle(request, body)
   elseif body == Request.NOT_DONE_YET then
     return
   elseif core.deferred.isDeferred(body) then
@@ -80,7 +84,7 @@ end
 function Request:process()
   local site = self.channel.factory
   local target = self._more and self._resource or site.resource
-  if not (self._more and self._resource or target.isLeaf) then target = site:getResourceFor(self) end
+  if not (target.isLeaf or self._more and self._resource) then target = site:getResourceFor(self) end
   return render(self, target)
 end
 
