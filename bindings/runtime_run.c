@@ -266,6 +266,15 @@ static int embedded(lua_State *L)
     return 1;
 }
 
+/* closing(): whether the host has closed the runtime, which is not gone yet */
+static int closing(lua_State *L)
+{
+    const twl_runtime *runtime = twl__context_of(L)->runtime;
+
+    lua_pushboolean(L, runtime && runtime->closing);
+    return 1;
+}
+
 /* mayRun(): whether a script may run the reactor now */
 static int may_run(lua_State *L)
 {
@@ -296,6 +305,7 @@ void twl__runtime_open_run(lua_State *L, twl_context *context)
 {
     static const luaL_Reg functions[] = {{"embedded", embedded},
                                          {"mayRun", may_run},
+                                         {"closing", closing},
                                          {"pending", pending},
                                          {"stopped", stopped},
                                          {NULL, NULL}};

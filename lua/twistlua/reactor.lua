@@ -67,7 +67,7 @@ function Reactor:_begin(installSignalHandlers)
 end
 
 function Reactor:_loop()
-  while self._started do assert(core.reactor.run()) end
+  while self._started and not core.host.closing() do assert(core.reactor.run()) end
   self:_finish()
 end
 

@@ -1288,6 +1288,10 @@ function core.host.embedded() end
 ---@return boolean
 function core.host.mayRun() end
 
+---Whether the host has closed the runtime from inside: the loop is to be left.
+---@return boolean
+function core.host.closing() end
+
 ---Whether the host is to do something yet that somebody waits for.
 ---@return boolean
 function core.host.pending() end
