@@ -33,10 +33,6 @@ twl_channel *twl__channel_at(lua_State *L, int index);
  * [-0, +1] May raise. */
 void twl__channel_push(lua_State *L, twl_channel *channel);
 
-/* Have twistlua.channel's get() find [channel] by [name]; NULL takes the name away. [-0, +0]
- * May raise. */
-void twl__channel_share(lua_State *L, const char *name, twl_channel *channel);
-
 /* A message for [channel] of the value at [index]. TWL_ENOMEM. Raises for what cannot be copied. */
 int twl__message_make(lua_State *L, twl_channel *channel, int index,
                       twl_message **out);

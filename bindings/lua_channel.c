@@ -2,6 +2,7 @@
  * lua_channel.c -- core.channel: channels as userdata, one in a universe for each channel. The
  * methods that send and receive are twistlua.channel's, made of channel_wait.c. */
 #include "channel.h"
+#include "runtime.h"
 
 #include <string.h>
 
@@ -73,16 +74,49 @@ void twl__channel_push(lua_State *L, twl_channel *channel)
     self->channel = twl_channel_retain(channel);
 }
 
-void twl__channel_share(lua_State *L, const char *name, twl_channel *channel)
+/* ---- Names that a host gives ------------------------------------------------------ */
+
+struct sharing {
+    const char *name;
+    twl_channel *channel;
+};
+
+/* share(sharing) */
+static int share(lua_State *L)
 {
+    const struct sharing *sharing = lua_touserdata(L, 1);
+
     lua_rawgetp(L, LUA_REGISTRYINDEX, &SHARED_KEY);
-    if (channel)
-        twl__channel_push(L, channel);
+    if (sharing->channel)
+        twl__channel_push(L, sharing->channel);
     else
         lua_pushnil(L);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
+    lua_setfield(L, -2, sharing->name);
+    return 0;
 }
+
+int twl_runtime_share(twl_runtime *runtime, const char *name,
+                      twl_channel *channel)
+{
+    struct sharing sharing = {name, channel};
+    int rc = twl__runtime_enter(runtime);
+
+    if (rc < 0) return rc;
+    rc = name ? twl__runtime_try(runtime, share, &sharing) : TWL_EINVAL;
+    return twl__runtime_leave(runtime, rc);
+}
+
+/* shared(name) -> channel | nil */
+static int channel_shared(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &SHARED_KEY);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    return 1;
+}
+
+/* ---- Functions and methods --------------------------------------------------------- */
 
 static int channel_gc(lua_State *L)
 {
@@ -159,16 +193,6 @@ static int channel_new(lua_State *L)
     if ((rc = twl_channel_open(&config, &self->channel)) < 0)
         return twl__push_error(L, rc);
     make_known(L, self->channel);
-    return 1;
-}
-
-/* shared(name) -> channel | nil */
-static int channel_shared(lua_State *L)
-{
-    luaL_checkstring(L, 1);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &SHARED_KEY);
-    lua_pushvalue(L, 1);
-    lua_rawget(L, -2);
     return 1;
 }
 

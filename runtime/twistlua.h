@@ -2264,6 +2264,11 @@ TWL_API int twl_runtime_step(twl_runtime *runtime, double timeout,
 /* Whether there is something to wait for, and the reactor was not stopped. */
 TWL_API bool twl_runtime_alive(twl_runtime *runtime);
 
+/* Let scripts find [channel] by [name]: require("twistlua.channel").get(name). The runtime holds a
+ * reference of its own until it is closed; NULL takes the name away. TWL_EINVAL, TWL_ENOMEM. */
+TWL_API int twl_runtime_share(twl_runtime *runtime, const char *name,
+                              twl_channel *channel);
+
 /* From any thread, while the runtime is open; it is up to the host that it is not being closed
  * meanwhile. */
 
