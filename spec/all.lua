@@ -171,7 +171,7 @@ end
 -- What others link with.
 local function library(jobs)
   check("libtwistlua.so exports what spec/symbols.txt lists", "lua5.4 spec/symbols.lua")
-  jobs[#jobs + 1] = { group = "installation", command = "lua5.4 spec/install.lua" }
+  jobs[#jobs + 1] = { group = "installation", command = "lua5.4 spec/install.lua" .. (quick and "" or " --full") }
   noGlobalState()
 end
 

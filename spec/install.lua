@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- install.lua -- installs build/release into a folder and uses what is there as others would: by pkg-config, by
--- CMake, from a plain Lua; and builds the sources as a part of another project. The last line is
--- `N passed, N failed`.
+-- CMake, from a plain Lua; and builds the sources as a part of another project. With --full, also a rock and the
+-- Debian packages, which takes some minutes. The last line is `N passed, N failed`.
 
+local full = arg[1] == "--full"
 local passed, failed = 0, 0
 
 local function read(path)
@@ -102,12 +103,39 @@ local function project(name, options)
   end
 end
 
+local function rock()
+  try("luarocks make", "luarocks --lua-version=5.4 make --tree @FOLDER/rocks packaging/twistlua-scm-1.rockspec")
+  try("luarocks make: a plain lua5.4 loads the module", [[cd @FOLDER
+    LUA_CPATH='@FOLDER/rocks/lib/lua/5.4/?.so' lua5.4 -e 'print(require "twistlua"._VERSION)']], "^" .. version)
+end
+
+-- As far as that goes without installing them; scripts/package --check does.
+local function debian()
+  places.LIBRARIES = folder .. "/debian/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)"
+  if not try("scripts/package", [[scripts/package @FOLDER/packages
+    for package in @FOLDER/packages/*_*.deb; do dpkg-deb -x $package @FOLDER/debian; done]])
+  then return end
+  try("Debian: the program needs what it is linked with", "dpkg-deb -f @FOLDER/packages/twistlua_*.deb Depends",
+    "libbrotli1.*libc%-ares2.*libc6.*libev4.*liblua5%.4%-0.*libssl3.*zlib1g")
+  try("Debian: the program runs", [[@FOLDER/debian/usr/bin/twistlua -e 'print(require "twistlua"._VERSION)']],
+    "^" .. version)
+  try("Debian: a plain lua5.4 loads the module", [[cd @FOLDER
+    LUA_CPATH=@LIBRARIES/lua/5.4/?.so lua5.4 -e 'print(require "twistlua"._VERSION)']], "^" .. version)
+  try("Debian: the library", [[
+    gcc -o @FOLDER/host spec/install/host.c -I@FOLDER/debian/usr/include -L@LIBRARIES -ltwistlua
+    LD_LIBRARY_PATH=@LIBRARIES @FOLDER/host]], GREETING)
+end
+
 manual()
 installed()
 header()
 pkgconfig()
 project("package", "-DCMAKE_PREFIX_PATH=@PREFIX")
 project("subdirectory", "-DTWISTLUA=@ROOT -DCMAKE_C_FLAGS=-O0")
+if full then
+  rock()
+  debian()
+end
 os.execute("rm -r " .. folder)
 print(("%d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0)

@@ -2,17 +2,16 @@
  * host.c -- a host as others would build it, in C and in C++, in many ways. It says in one line
  * what it was compiled with and what it runs with. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <twistlua.h>
 
-static void on_timer(twl_timer *timer)
-{
-    twl_reactor_break((twl_reactor *)twl_timer_context(timer));
-}
+static const char SCRIPT[] =
+    "local reactor = require 'twistlua.reactor'\n"
+    "reactor:callLater(0, function() reactor:stop() end)";
 
 /* Initialisers are C++, too. */
 static size_t sizes(void)
 {
+    twl_reactor_config reactor = TWL_REACTOR_CONFIG_INIT;
     twl_listener_config listener = TWL_LISTENER_CONFIG_INIT;
     twl_connector_config connector = TWL_CONNECTOR_CONFIG_INIT;
     twl_datagram_config datagram = TWL_DATAGRAM_CONFIG_INIT;
@@ -25,32 +24,28 @@ static size_t sizes(void)
     twl_workers_config workers = TWL_WORKERS_CONFIG_INIT;
     twl_process_config process = TWL_PROCESS_CONFIG_INIT;
 
-    return listener.size + connector.size + datagram.size + tls.size +
-           start.size + resolver.size + lookup.size + limits.size + coder.size +
-           workers.size + process.size;
+    return reactor.size + listener.size + connector.size + datagram.size +
+           tls.size + start.size + resolver.size + lookup.size + limits.size +
+           coder.size + workers.size + process.size;
 }
 
-static int turn(twl_reactor *reactor, void *memory)
+static int run(void)
 {
-    twl_timer *timer = (twl_timer *)memory;
-    int code;
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+    int code = twl_runtime_open(&config, &runtime);
 
-    if (!memory) return TWL_ENOMEM;
-    twl_timer_init(memory, reactor, on_timer, reactor);
-    code = twl_timer_start(timer, 0);
-    return code == 0 ? twl_reactor_run(reactor) : code;
+    if (code == 0)
+        code = twl_runtime_load(runtime, SCRIPT, sizeof SCRIPT - 1, "host");
+    if (code == 0) code = twl_runtime_run(runtime);
+    twl_runtime_close(runtime);
+    return code;
 }
 
 int main(void)
 {
-    twl_reactor_config config = TWL_REACTOR_CONFIG_INIT;
-    twl_reactor *reactor = NULL;
-    void *memory = malloc(twl_timer_size());
-    int code = twl_reactor_open(&config, &reactor);
+    int code = sizes() > 0 ? run() : TWL_EINVAL;
 
-    if (code == 0 && sizes() > 0) code = turn(reactor, memory);
-    twl_reactor_close(reactor);
-    free(memory);
     printf("compiled with %s %d, runs with %s %d, %s\n", TWL_VERSION,
            TWL_VERSION_NUMBER, twl_version(), twl_version_number(),
            twl_error_message(code));
