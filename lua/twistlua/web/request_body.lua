@@ -28,6 +28,13 @@ function body.query(request)
   return lastOf(args)
 end
 
+-- Of a form that was read while it came.
+local function valuesOf(parts)
+  local found = {}
+  for _, part in ipairs(parts) do found[part.name] = part.value or found[part.name] end
+  return found
+end
+
 local function mediaOf(request)
   local kind = request:getHeader("content-type") or ""
   return kind:match("^%s*([^;%s]*)"):lower(), kind
@@ -41,6 +48,7 @@ end
 ---@param request twistlua.web.Request
 ---@return table<string, string>
 function body.form(request)
+  if request.parts then return valuesOf(request.parts) end
   local media, kind = mediaOf(request)
   local most, content, args = request.channel.factory.formFields, request.content, {}
   local ok, message

@@ -12,7 +12,7 @@ local pages     = require "twistlua.web.pages"
 ---@field allowedMethods string[]|nil for Allow; by default those that it has a render_METHOD for
 ---@field onBody (fun(self, request): table|nil)|nil called before the body of a request is read: what it returns gets
 ---  `write(data)` for each piece, and `content` stays empty. While a Deferred that write returned has not fired, no
----  more is read. The method is rendered when the body is complete.
+---  more is read. The method is rendered when the body is complete, and `finish()`, if there is one, done.
 ---@operator call(...): twistlua.web.Resource
 local Resource = Object:extend("Resource")
 

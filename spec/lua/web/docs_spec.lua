@@ -25,7 +25,7 @@ local function ask(reactor, text)
   local channel = listening.factory:buildProtocol()
   transport.protocol = channel
   channel:makeConnection(transport)
-  channel:dataReceived((text:gsub("\n", "\r\n")))
+  channel:dataReceived((text:gsub("\r?\n", "\r\n")))
   local status, body, head = Served.parse(transport:value())
   transport:loseConnection()
   return status, body, head
@@ -89,6 +89,12 @@ local EXPECTED = {
       local fields = "Content-Type: application/x-www-form-urlencoded\n"
       assert.equal("Thank you, Ann", (select(2, send(reactor, "POST", "/contact", fields, "name=Ann"))))
       assert.equal(1 << 30, reactor.tcpServers[1].factory.bodyLimit)
+    end,
+    function(reactor)
+      local form = '--B\r\nContent-Disposition: form-data; name="of"\r\n\r\nme\r\n--B\r\n' ..
+        'Content-Disposition: form-data; name="p"; filename="me.png"\r\nContent-Type: image/png\r\n\r\n1234\r\n--B--'
+      assert.equal("of = me\nme.png: 4 bytes of image/png",
+        (select(2, send(reactor, "POST", "/photos", "Content-Type: multipart/form-data; boundary=B\n", form))))
     end,
   },
   Sessions = {

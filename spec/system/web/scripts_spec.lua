@@ -101,7 +101,7 @@ describe("upload.lua", function()
   it("shows a page", function()
     local status, body = curl "/"
     assert.equal(200, status)
-    assert.matches('<input type="file" multiple>', body, 1, true)
+    assert.matches('<input type="file" name="file" multiple>', body, 1, true)
     stop()
   end)
 
@@ -121,6 +121,25 @@ describe("upload.lua", function()
     for _, line in ipairs { "long name: %d+ of 3200000 bytes", "long name: all 3200000 bytes", "short: all 3 bytes" } do
       assert.matches(line, log)
     end
+  end)
+
+  it("takes files in a form, each as it comes", function()
+    local content = ("fedcba9876543210"):rep(100000)
+    local path = child.file(content)
+    local status, body = curl("/files", "-F", "note=x", "-F", "file=@" .. path .. ";filename=one", "-F",
+      "file=@" .. path .. ";filename=\"two.txt\"", "-F", "file=;filename=\"\"")
+    os.remove(path)
+    assert.same({ 201, "one: 1600000 bytes\ntwo.txt: 1600000 bytes\n" }, { status, body })
+    assert.is_true(read "one" == content)
+    assert.is_true(read "two.txt" == content)
+    assert.equal("one\ntwo.txt\n", names())
+    status, body = curl("/files", "-F", "file=x;filename=../b")
+    assert.equal(400, status)
+    assert.matches("not a name for a file", body)
+    assert.same({ 415, "a form with files expected\n" }, { curl("/files", "-d", "a=b") })
+    assert.equal(413, (curl("/files", "-F", "file=@/dev/zero;filename=zero")))
+    stop()
+    assert.equal("one\ntwo.txt\n", names())
   end)
 
   it("refuses what is longer than it may be, said or not", function()
@@ -195,6 +214,28 @@ describe("reverse_proxy.lua", function()
     through(port)
     assert.equal(502, (curl "/todos"))
     stopFront()
+  end)
+end)
+
+-- 200 MB in a form, of which nothing but what is on its way is in memory.
+describe("upload.lua", function()
+  it("holds no long file in memory", function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder .. " && truncate -s 200M " .. folder .. "/.long"))
+    start("scripts/upload.lua", folder, LOCAL, "300")
+    curl "/"
+    local function peak()
+      local file <close> = assert(io.open(("/proc/%d/status"):format(process.pid)))
+      return tonumber(file:read("a"):match("VmHWM:%s*(%d+)"))
+    end
+    local before = peak()
+    assert.same({ 201, "long: 209715200 bytes\n" },
+      { curl("/files", "--max-time", "60", "-F", "file=@" .. folder .. "/.long;filename=long") })
+    local grown = peak() - before
+    assert.is_true(grown < 20 * 1024, grown .. " kB")
+    stop()
+    assert(os.execute("rm -r " .. folder))
   end)
 end)
 

@@ -85,20 +85,23 @@ local function noRequest(channel, request, head, status)
   channel._head = head
 end
 
+local function waitFor(channel, result)
+  if not core.deferred.isDeferred(result) then return end
+  channel:pauseBody()
+  core.deferred.await(result)
+  channel:resumeBody()
+end
+
 -- Give data of the body to who wants it, and wait as long as that takes.
-local function deliver(channel, request, data)
+local function deliver(channel, request, data, isLast)
   local sink = channel._sink
   if not sink then
-    request:bufferBody(data, channel.factory.contentMemory)
+    if data ~= "" then request:bufferBody(data, channel.factory.contentMemory) end
     return
   end
   channel._delivering = true
-  local result = sink:write(data)
-  if core.deferred.isDeferred(result) then
-    channel:pauseBody()
-    core.deferred.await(result)
-    channel:resumeBody()
-  end
+  if data ~= "" then waitFor(channel, sink:write(data)) end
+  if isLast and sink.finish and channel._request == request then waitFor(channel, sink:finish()) end
   channel._delivering = false
 end
 
@@ -118,7 +121,7 @@ local function readBody(channel)
     channel._paused = false
     if not channel._held then channel.transport:resumeProducing() end
   end
-  if data ~= "" then deliver(channel, request, data) end
+  if data ~= "" or next then deliver(channel, request, data, next) end
   return next and channel._request == request
 end
 

@@ -22,6 +22,7 @@ local Object, isA = class.Object, class.isA
 ---@field path string the decoded-once path of it is `prepath` and `postpath`; this is as sent, without the query
 ---@field clientproto string "HTTP/1.1"
 ---@field args table<string, string[]> of the query and of a form in the body
+---@field parts twistlua.web.multipart.Part[]|nil of a form that was read while it came: see twistlua.web.multipart
 ---@field content file*|twistlua.StringFile the body
 ---@field requestHeaders twistlua.Headers
 ---@field responseHeaders twistlua.Headers
