@@ -4,15 +4,11 @@ local basic             = require "twistlua.protocols.basic"
 local core              = require "twistlua.core"
 local flushLoggedErrors = require("twistlua.test.async").flushLoggedErrors
 local protocol          = require "twistlua.protocol"
+local memory            = require "system.memory"
 local reactor           = require "twistlua.reactor"
 local ends              = require "system.streams.pairs"
 
 local function listen(factory) return reactor:listenTCP(0, factory, { interface = "127.0.0.1", backlog = 512 }) end
-
-local function levelOfMemory()
-  for _ = 1, 3 do collectgarbage() end
-  return collectgarbage("count")
-end
 
 -- What a peer said, and whether it ended well.
 local function outcome(child)
@@ -48,13 +44,13 @@ s.close()]], port:getHost().port)
 
   it("while output waits releases that output", async(function()
     local server, raw = ends.joinRaw()
-    local before = levelOfMemory()
+    local before = memory.level()
     server.transport:write(("x"):rep(30000000))
     for _ = 1, 100 do server.transport:write(("y"):rep(10000)) end
     ends.turns(3)
     server.transport:abortConnection()
     server:awaitLost()
-    assert.is_true(levelOfMemory() - before < 1000)
+    assert.is_true(memory.level() - before < 1000 * 1024)
     raw:close()
   end))
 end)
@@ -133,7 +129,7 @@ describe("a peer that never reads", function()
     local what = streaming and "push" or "pull"
     it(("does not fill the server's memory, for its %s producer waits"):format(what), async(function()
       local server, raw = ends.joinRaw()
-      local before = levelOfMemory()
+      local before = memory.level()
       local written, running = 0, true
       local producer = { stopProducing = function() running = false end }
       local function produce()
@@ -157,7 +153,7 @@ describe("a peer that never reads", function()
         ends.turns(20)
       until written == last
       assert.is_true(written < 50000000)   -- what the kernel's buffers hold, and little more
-      assert.is_true(levelOfMemory() - before < 2000)
+      assert.is_true(memory.level() - before < 2000 * 1024)
       raw:close()
       server:awaitLost()
       assert.is_false(running and streaming)
@@ -219,13 +215,12 @@ describe("10,000 connections one after the other", function()
     local port = listen(ends.factory(ends.Recorder))
     pass(port, 1000)
     ends.turns(2)
-    local before = levelOfMemory()
+    local before = memory.level()
     pass(port, 10000)
     ends.turns(2)
     assert.equal(0, #core.transport.live())
-    local grown = levelOfMemory() - before
-    -- Lua's table of strings may have doubled meanwhile; anything kept of each would be a megabyte.
-    assert.is_true(grown < 128, ("%.1f KiB more than before"):format(grown))
+    local grown = memory.level() - before
+    assert.is_true(grown < 10000 * 4, grown .. " bytes more than before")   -- not even a pointer for each
     await(port:stopListening())
   end, { timeout = 60 }))
 
