@@ -108,6 +108,24 @@ for _, algorithm in ipairs { "MD5", "SHA-256" } do
       end)
     end))
 
+    it("is taken once", async(function()
+      raw.serving(wrapped(), function(port)
+        local header
+        local Site = require("twistlua.web.server").Site
+        local original = Site.getResourceFor
+        function Site:getResourceFor(asked)
+          header = asked:getHeader("authorization") or header
+          return original(self, asked)
+        end
+        local shown = curl(port, "--digest -u alice:secret http://127.0.0.1:PORT/")
+        Site.getResourceFor = original
+        assert.equal("alice |200", shown)
+        local again = raw.ask(port, "/", { Authorization = header })
+        assert.equal(401, again.status)
+        assert.truthy(again.headers["www-authenticate"]:find("stale=true", 1, true))
+      end)
+    end))
+
     it("says so where only the time was up", async(function()
       raw.serving(wrapped(), function(port)
         -- The first challenge is of long ago; curl answers the second because it is marked as stale.
@@ -165,6 +183,69 @@ describe("A Digest answer", function()
     ip = "10.0.0.2"
     assert.truthy(refusal(text):find("client", 1, true))
     ip = "10.0.0.1"
+  end)
+
+  it("counts once for each number that the client gave it", function()
+    local text
+    local function try(count)
+      local shown = factory:decode(text:gsub('nc="%x+"', ('nc="%08x"'):format(count)), request)
+      shown.fields.response = shown:_h(shown:_h("u", "r", "p"), shown.fields.nonce, shown.fields.nc, "c", "auth",
+        shown:_h("GET", "/x"))
+      return shown:checkPassword "p"
+    end
+    local function staleness(count)
+      local ok, problem = pcall(try, count)
+      return not ok and problem.stale
+    end
+    text = answer()
+    for _, count in ipairs { 1, 2, 5, 4, 70, 7 } do assert.is_true(try(count), count) end
+    for _, count in ipairs { 1, 5, 4, 70, 7, 6, 0 } do assert.is_true(staleness(count), count) end
+    assert.is_true(try(8))
+    assert.is_true(try(0xffffffff))
+    assert.is_true(staleness(9))
+    text = answer()
+    assert.is_true(try(1))   -- with another nonce
+    assert.truthy(refusal(answer { nc = "1" }):find("malformed nonce count", 1, true))
+    assert.truthy(refusal(answer { nc = "0000000g" }):find("malformed nonce count", 1, true))
+  end)
+
+  it("is not counted before it is right, and once where two are checked at a time", function()
+    local text = answer()
+    local first, second = factory:decode(text, request), factory:decode(text, request)
+    assert.is_false(first:checkPassword "p")
+    for _, shown in ipairs { first, second } do
+      shown.fields.response = shown:_h(shown:_h("u", "r", "p"), shown.fields.nonce, "00000001", "c", "auth",
+        shown:_h("GET", "/x"))
+    end
+    assert.is_true(first:checkPassword "p")
+    assert.is_true(first:checkPassword "p")    -- of the next checker
+    assert.is_false(second:checkPassword "p")
+    assert.is_false(second:checkPassword "p")
+  end)
+
+  it("is forgotten when its nonce cannot be used any more", function()
+    local now = 1000000
+    local factory = digest.DigestCredentialFactory("md5", "r")   -- luacheck: ignore 431
+    factory._now = function() return now end
+    local function count()
+      local found = 0
+      for _, counts in ipairs { factory._counts, factory._older } do
+        for _ in pairs(counts) do found = found + 1 end
+      end
+      return found
+    end
+    factory:_use("a", 1)
+    now = now + 899
+    assert.is_true(factory:_isUsed("a", 1))
+    now = now + 2
+    assert.is_true(factory:_isUsed("a", 1))
+    factory:_use("b", 1)
+    now = now + 901
+    assert.is_true(factory:_isUsed("b", 1))
+    assert.equal(1, count())
+    now = now + 5000
+    assert.is_false(factory:_isUsed("b", 1))
+    assert.equal(0, count())
   end)
 
   it("is right by RFC 2617, 3.5, and by RFC 7616, 3.9.1", function()

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- web/guard/digest.lua -- Digest authentication (RFC 7616; RFC 2617's clients too).
--- Nothing is remembered: a challenge carries a nonce, and in `opaque` its time and the client it was for, signed.
+-- A challenge carries a nonce, and in `opaque` its time and the client it was for, signed: nothing is remembered of who
+-- never answers. Which counts were used with a nonce is, so that no answer counts twice (RFC 7616, 3.4): each count is
+-- taken once, out of order as connections side by side bring it, among the 64 up to the highest.
 
 local Object = require("twistlua.class").Object
 local base64 = require "twistlua.web.http.base64"
@@ -9,6 +11,7 @@ local random = require("twistlua.core").random.bytes
 local errors = require "twistlua.cred.error"
 
 local LIFETIME = 15 * 60   -- seconds
+local WINDOW = 64          -- counts, as there are bits in an integer
 local METHODS = { ["MD5"] = "md5", ["MD5-SESS"] = "md5", ["SHA-256"] = "sha256", ["SHA-256-SESS"] = "sha256" }
 
 local function hex(bytes)
@@ -25,8 +28,10 @@ local DigestedCredentials = Object:extend("DigestedCredentials")
 ---@param method string of the request
 ---@param realm string
 ---@param fields table<string, string> of the Authorization header
-function DigestedCredentials:init(username, method, realm, fields)
+---@param use? fun(): boolean called when the answer is right: whether that is its first use
+function DigestedCredentials:init(username, method, realm, fields, use)
   self.username, self.method, self.realm, self.fields = username, method, realm, fields
+  self._use = use
   self.algorithm = (fields.algorithm or "MD5"):upper()
   self._hash = METHODS[self.algorithm]
   -- A file of MD5 hashes is of use to nobody who answers by SHA-256.
@@ -56,7 +61,9 @@ function DigestedCredentials:checkHash(hash)
   else
     expected = self:_h(hash, fields.nonce, request)
   end
-  return core.equal(expected, fields.response:lower())
+  if not core.equal(expected, fields.response:lower()) then return false end
+  if self._use then self._isFirst, self._use = self._use(), nil end
+  return self._isFirst ~= false
 end
 
 ---@class twistlua.web.guard.DigestCredentialFactory: twistlua.Object
@@ -74,6 +81,37 @@ function DigestCredentialFactory:init(algorithm, realm)
   end
   self.algorithm, self.authenticationRealm = name, realm
   self._key = random(32)
+  self._counts, self._older = {}, {}   -- nonce -> { highest =, mask = } since `_turned`, and of the time before that
+  self._turned = 0
+end
+
+-- The counts that were used with a nonce. Those of nonces whose time is up are forgotten.
+function DigestCredentialFactory:_countsOf(nonce)
+  local now = self._now()
+  if now - self._turned > LIFETIME then
+    self._older = now - self._turned > 2 * LIFETIME and {} or self._counts
+    self._counts, self._turned = {}, now
+  end
+  return self._counts[nonce] or self._older[nonce]
+end
+
+function DigestCredentialFactory:_isUsed(nonce, count)
+  local counts = self:_countsOf(nonce)
+  if not counts or count > counts.highest then return false end
+  local behind = counts.highest - count
+  return behind >= WINDOW or counts.mask >> behind & 1 == 1
+end
+
+-- Whether this is the first use.
+function DigestCredentialFactory:_use(nonce, count)
+  if self:_isUsed(nonce, count) then return false end
+  local counts = self:_countsOf(nonce) or { highest = 0, mask = 0 }
+  if count > counts.highest then
+    counts.mask, counts.highest = counts.mask << count - counts.highest, count
+  end
+  counts.mask = counts.mask | 1 << counts.highest - count
+  self._counts[nonce] = counts
+  return true
 end
 
 -- Seconds since 1970; a test may set it.
@@ -147,6 +185,7 @@ local function checkFields(factory, fields, request)
   if fields.qop and (fields.qop ~= "auth" or not fields.nc or not fields.cnonce) then
     fail("Invalid response, not by the quality of protection that was asked for")
   end
+  if fields.qop and not fields.nc:find("^%x%x%x%x%x%x%x%x$") then fail("Invalid response, malformed nonce count") end
   local algorithm = (fields.algorithm or "MD5"):upper()
   if METHODS[algorithm] ~= METHODS[factory.algorithm] or algorithm:sub(-5) == "-SESS" and not fields.cnonce then
     fail("Invalid response, not by the algorithm that was asked for")
@@ -164,7 +203,13 @@ function DigestCredentialFactory:decode(response, request)
   if not fields then fail("Invalid response, malformed") end
   checkFields(self, fields, request)
   checkOpaque(self, fields, request:getClientIP() or "")
-  return DigestedCredentials(fields.username, request.method, self.authenticationRealm, fields)
+  local use
+  if fields.qop then
+    local count = tonumber(fields.nc, 16)
+    if self:_isUsed(fields.nonce, count) then fail("Invalid response, the nonce count was used already", true) end
+    use = function() return self:_use(fields.nonce, count) end
+  end
+  return DigestedCredentials(fields.username, request.method, self.authenticationRealm, fields, use)
 end
 
 return { DigestCredentialFactory = DigestCredentialFactory, DigestedCredentials = DigestedCredentials }
