@@ -47,7 +47,8 @@ local REVERSE = {
 }
 
 ---Answers with what another server says (Twisted: proxy.ReverseProxyResource). Bodies are handed on as they come, both
----ways. The server gets X-Forwarded-For, -Host and -Proto. A server that cannot be reached, or breaks off, is
+---ways. The server gets X-Forwarded-For, -Host and -Proto; where it says in Location, Content-Location or Refresh that
+---something is at its own address, the client is told ours. A server that cannot be reached, or breaks off, is
 ---502 (501 in Twisted); one that takes too long is 504.
 ---@class twistlua.web.ReverseProxyResource: twistlua.web.Resource
 ---@operator call(...): twistlua.web.ReverseProxyResource
@@ -82,14 +83,21 @@ function ReverseProxyResource:close()
   return self._agent._pool:closeCachedConnections()
 end
 
+-- The path of this resource, as the client has spelt it, and what is behind that.
+local function divide(request)
+  local path, rest = request.path, request.path
+  for _ = 1, #request.prepath do rest = rest:match("^/[^/]*(.*)$") or "" end
+  return path:sub(1, #path - #rest), rest
+end
+
 -- The target for the server: ours with what is behind this resource, as the client has spelt it. Nil where that would
 -- lead elsewhere.
 function ReverseProxyResource:_target(request)
   for _, segment in ipairs(request.postpath) do
     if segment == ".." or segment == "." or segment:find("[/\\]%.%.?[/\\]") then return nil end
   end
-  local rest, query = request.path, request.uri:match("%?[^#]*") or ""
-  for _ = 1, #request.prepath do rest = rest:match("^/[^/]*(.*)$") or "" end
+  local _, rest = divide(request)
+  local query = request.uri:match("%?[^#]*") or ""
   local path = self.path .. rest
   return (path == "" and "/" or path) .. query
 end
@@ -99,9 +107,26 @@ function ReverseProxyResource:_headers(request)
   return fields.forServer(request, host, self._given.trustForwarded or false)
 end
 
+-- A function that makes of addresses of the server, by its own name or the one that it was asked by, those that the
+-- client knows. All others are left as they are.
+function ReverseProxyResource:_mapper(request, host)
+  local prefix = divide(request):gsub("/$", "")
+  local names = { [self._authority:lower()] = true, [host:lower()] = true }
+  return function(url)
+    local authority, path = url:match("^[Hh][Tt][Tt][Pp]://([^/?#]*)(.*)$")
+    if not authority then path = url:match("^/$") or url:match("^/[^/\\].*$") end
+    if not path or authority and not names[authority:lower()] then return url end
+    local rest = path:sub(#self.path + 1)
+    if path:sub(1, #self.path) ~= self.path or not rest:find("^[/?#]") and rest ~= "" then return url end
+    local mapped = prefix .. (prefix == "" and not rest:find("^/") and "/" or "") .. rest
+    return mapped:find("^/[/\\]") and url or mapped   -- that would be another host
+  end
+end
+
 function ReverseProxyResource:_start(request, target)
-  local uri = "http://" .. self._authority .. target
-  return exchange(request, self._agent, uri, self:_headers(request), lengthOf(request))
+  local uri, headers = "http://" .. self._authority .. target, self:_headers(request)
+  local map = self:_mapper(request, headers:getHeader("host"))
+  return exchange(request, self._agent, uri, headers, lengthOf(request), map)
 end
 
 local function headOf(method, target, headers)

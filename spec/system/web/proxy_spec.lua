@@ -94,6 +94,48 @@ describe("ReverseProxyResource", function()
     end)
   end))
 
+  it("tells addresses of the server as the client knows them", async(function()
+    local said
+    local backend = leaf(function(request)
+      request:setResponseCode(302)
+      for name, value in pairs(said) do request:setHeader(name, value) end
+      return ""
+    end)
+    behind(backend, "/v1", { preserveHost = true }, function(port, behindPort)
+      local base = "http://127.0.0.1:" .. behindPort
+      local function mapped(name, value)
+        said = { [name] = value }
+        return raw.ask(port, "/app/x").headers[name]
+      end
+      for value, expected in pairs {
+        [base .. "/v1/a?b#c"] = "/app/a?b#c", ["HTTP://127.0.0.1:" .. behindPort .. "/v1"] = "/app", ["/v1/"] = "/app/",
+        ["http://localhost/v1/a"] = "/app/a", ["/v1?x"] = "/app?x",
+        -- These are not below the path that is served here, or elsewhere.
+        ["/v10/a"] = "/v10/a", ["/"] = "/", [base .. "/"] = base .. "/", ["a/b"] = "a/b", ["../x"] = "../x",
+        ["//127.0.0.1/v1/a"] = "//127.0.0.1/v1/a", ["/\\v1/a"] = "/\\v1/a", ["?q"] = "?q",
+        ["http://a.example/v1/"] = "http://a.example/v1/", ["https://localhost/v1/"] = "https://localhost/v1/",
+      } do
+        assert.equal(expected, mapped("location", value))
+      end
+      assert.equal("/app/a", mapped("content-location", base .. "/v1/a"))
+      assert.equal("5; url=/app/a", mapped("refresh", "5; url=" .. base .. "/v1/a"))
+      assert.equal("0;URL='/app/a'", mapped("refresh", "0;URL='/v1/a'"))
+      assert.equal("5", mapped("refresh", "5"))
+      assert.equal("/v1/a", mapped("x-location", "/v1/a"))
+    end)
+    -- What would lead to another host when the path before it is gone.
+    raw.serving(backend, function(behindPort)
+      local front = proxy.ReverseProxyResource("127.0.0.1", behindPort, "/v1")
+      raw.serving(front, function(port)
+        said = { location = "/v1//evil.example" }
+        assert.equal("/v1//evil.example", raw.ask(port, "/").headers.location)
+        said = { location = "/v1" }
+        assert.equal("/", raw.ask(port, "/").headers.location)
+      end)
+      await(front:close())
+    end)
+  end))
+
   it("keeps all cookies, and trusts a proxy in front where told so", async(function()
     behind(Echo(), "", { trustForwarded = true, preserveHost = true }, function(port)
       local bytes = raw.send(port, "GET /app HTTP/1.1\r\nHost: www\r\nConnection: close\r\n" ..

@@ -117,10 +117,12 @@ local Exchange = Object:extend("Exchange")
 ---@param uri string absolute
 ---@param headers twistlua.Headers for the server
 ---@param length? integer|false of the body; false: there is one, of a length that is not known; nil: none
-function Exchange:init(request, agent, uri, headers, length)
+---@param map? fun(url: string): string of an address that the server tells, as the client knows it
+function Exchange:init(request, agent, uri, headers, length, map)
   self.request = request
   self._relay = length ~= nil and BodyRelay(length) or nil
   self._response = nil
+  self._map = map
   self._gone = false
   request:notifyFinish():addErrback(function() self:_clientLost() end)
   self._waiting = agent:request(request.method, uri, headers, self._relay)
@@ -183,6 +185,7 @@ function Exchange:_responded(response)
   local phrase = response.phrase
   request:setResponseCode(response.code, phrase ~= "" and http1.isValue(phrase) and phrase or nil)
   fields.forward(response._head:fields(), function(name, value)
+    if self._map then value = fields.mapped(name, value, self._map) end
     request.responseHeaders:addRawHeader(name, value)
   end)
   local length = response:getHeader("content-length")

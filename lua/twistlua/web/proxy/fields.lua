@@ -33,6 +33,21 @@ function fields.forward(list, add)
   end
 end
 
+---The value of a field of the response, with the address in it, if there is one, mapped.
+---@param name string
+---@param value string
+---@param map fun(url: string): string
+---@return string
+function fields.mapped(name, value, map)
+  local lower = name:lower()
+  if lower == "location" or lower == "content-location" then return map(value) end
+  if lower ~= "refresh" then return value end
+  local before, url = value:match("^(%s*[%d.]+%s*[;,]%s*[Uu][Rr][Ll]%s*=%s*)(.*)$")
+  if not before then return value end
+  local quote = url:match("^(['\"]).*%1$")
+  return before .. (quote and quote .. map(url:sub(2, -2)) .. quote or map(url))
+end
+
 local FORWARDED = { ["x-forwarded-for"] = true, ["x-forwarded-host"] = true, ["x-forwarded-proto"] = true }
 
 ---The headers for the server behind a reverse proxy. It learns who asked, for what host, by what scheme; what the
