@@ -227,6 +227,60 @@ describe("Request", function()
     assert.equal(1, #require("twistlua.test.async").flushLoggedErrors())
   end)
 
+  does("has the trailers of the body, when that is there", function()
+    local seen = {}
+    local function tell(asked)
+      seen[#seen + 1] = asked.trailers:getHeader("x-sum") or "none"
+      return ""
+    end
+    local CHUNKED = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+    ask(CHUNKED .. "X-Sum: 1\r\nContent-Length: 9\r\n\r\n", function(asked)
+      assert.is_false(asked.trailers:hasHeader("content-length"))
+      return tell(asked)
+    end)
+    ask(CHUNKED .. "\r\n", tell)
+    ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n", tell)
+    local Early = require("twistlua.web.resource").Resource:extend("Early")
+    Early.isLeaf = true
+    function Early:onBody(asked)
+      tell(asked)
+      return { write = function() end }
+    end
+    function Early:render_PUT(asked) return tell(asked) end
+    served = Served(Early())
+    served:send(CHUNKED, "X-Sum: 2\r\n\r\n")
+    assert.same({ "1", "none", "none", "none", "2" }, seen)
+  end)
+
+  does("logs what it refuses", function()
+    local lines, given = {}, nil
+    local access = require "twistlua.web.http.access_log"
+    local function refused(bytes, more, wait)
+      given = { log = function(asked) lines[#lines + 1] = access.combinedFormat(asked):match('%] (".*)$') end,
+                bodyLimit = 5, headLimit = 1000, lineLimit = 500, reactor = require("twistlua.task").Clock() }
+      served = Served(function() return "" end, given)
+      served:send(bytes)
+      if more then served:send(more) end
+      if wait then given.reactor:pump({ 30, 31, 2 }) end
+      served:lose()
+      return table.remove(lines)
+    end
+    local function all(pattern, ...)
+      assert.matches(pattern, (refused(...)))
+      assert.same({}, lines)
+    end
+    all('^"GET /a HTTP/1.1" 400 %d+ "%-" "%-"$', "GET /a HTTP/1.1\r\nHost : a\r\n\r\n")
+    all('^"%- %- %-" 400 %d+ ', "\22\3\1nonsense\r\n\r\n")
+    all('^"GET /x%+ HTTP/1.1" 431 %d+ ', "GET /x+ HTTP/1.1\r\nA: " .. ("x"):rep(2000))
+    all('^"GET /x+ %-" 414 %d+ ', "GET /" .. ("x"):rep(2000))
+    all('^"PUT / HTTP/1.1" 413 %d+ "%-" "%-"$',
+      "PUT / HTTP/1.1\r\nHost: a\r\nUser-Agent: me\r\nContent-Length: 6\r\n\r\n")
+    all('^"PUT / HTTP/1.1" 413 %d+ ', "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "6\r\n")
+    all('^"PUT / HTTP/1.1" 400 %d+ ', "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx")
+    all('^"GET / HTTP/1.1" 408 %d+ ', "GET / HTTP/1.1\r\nHost:", nil, true)
+    all('^"PUT / HTTP/1.1" 408 %d+ ', "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na", nil, true)
+  end)
+
   does("logs what was asked, in a form that nobody can break", function()
     local lines = {}
     local access = require "twistlua.web.http.access_log"

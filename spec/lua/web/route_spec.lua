@@ -595,6 +595,22 @@ describe("cors", function()
     assert.equal("*", header(select(3, get("/none", ORIGIN)), "access-control-allow-origin"))
   end)
 
+  it("lets those pages see errors, too", test.async(function()
+    app:use(route.cors { origins = { "https://a.example" }, credentials = true })
+    app:get("/", function(request)
+      request:setHeader("x-secret", "y")
+      error("broken", 0)
+    end)
+    app:get("/gone", function() route.abort(410) end)
+    local status, _, head = get("/", ORIGIN)
+    assert.same({ 500, "https://a.example", "true", "origin", nil }, { status,
+      header(head, "access-control-allow-origin"), header(head, "access-control-allow-credentials"),
+      header(head, "vary"), header(head, "x-secret") })
+    status, _, head = get("/gone", ORIGIN)
+    assert.same({ 410, "https://a.example" }, { status, header(head, "access-control-allow-origin") })
+    assert.equal(1, #require("twistlua.test.async").flushLoggedErrors())
+  end))
+
   it("answers what browsers ask first", function()
     app:use(route.cors { maxAge = 60, headers = { "X-A", "X-B" } }):put("/", function() return "x" end)
     local status, _, head = ask("OPTIONS", "/", ORIGIN .. "Access-Control-Request-Method: PUT\r\n")

@@ -45,4 +45,25 @@ function AccessLog:close()
   self._file:close()
 end
 
-return { AccessLog = AccessLog, combinedFormat = combinedFormat }
+---What was refused before it was a request, as far as functions that log need it.
+---@class twistlua.web.Refused: twistlua.Object
+---@field method string "-", as are uri and clientproto, where the first line is not that of a request
+---@operator call(...): twistlua.web.Refused
+local Refused = Object:extend("Refused")
+
+---@param channel twistlua.web.HTTPChannel
+---@param line string the first, or what has come of it
+function Refused:init(channel, line)
+  local method, uri, protocol = line:match("^(%u+) (%S+) ?(%S*)")
+  self.channel = channel
+  self.method, self.uri, self.clientproto = method or "-", uri or "-", protocol ~= "" and protocol or "-"
+  self.code, self.sentLength, self.finished = 400, 0, true
+end
+
+function Refused:getClientIP() return self.channel:getPeer().host end
+
+function Refused.getHeader() return nil end
+
+function Refused.getHeaders() return {} end
+
+return { Refused = Refused, AccessLog = AccessLog, combinedFormat = combinedFormat }

@@ -115,6 +115,8 @@ local function readBody(channel)
   channel._deadline = channel._bodyDue + body:received() // channel.factory.bodyRate
   if next then
     channel._body, channel._unread = false, false
+    local trailers = body:trailers()
+    if trailers then request:trailersCame(trailers) end
     if next <= #input then channel._input, channel._at = input, next end
   end
   if channel._paused then
@@ -254,12 +256,23 @@ end
 ---@param status integer
 ---@param detail string
 function HTTPChannel:refuse(status, detail)
-  local request = self._request
-  if not request or not request.startedWriting then self:sendRefusal(status, detail) end
+  local request, length = self._request, nil
+  if not request or not request.startedWriting then length = self:sendRefusal(status, detail) end
+  if self.factory.log then self:_logRefusal(request, length and status, length) end
   self._request = false
   self._unread = true
   self:close()
   if request then request:connectionLost(Failure(webErrors.Error(status, detail))) end
+end
+
+-- [status] and [length] are those of the page that was sent.
+function HTTPChannel:_logRefusal(request, status, length)
+  if not request then
+    local first = self._input and self._input:sub(self._at, self._at + 200):match("^[^\r\n]*") or ""
+    request = require("twistlua.web.http.access_log").Refused(self, first)
+  end
+  if status then request.code, request.sentLength = status, length end
+  self.factory.log(request)
 end
 
 -- ---- Closing ------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ local Object, isA = class.Object, class.isA
 ---@field parts twistlua.web.multipart.Part[]|nil of a form that was read while it came: see twistlua.web.multipart
 ---@field content file*|twistlua.StringFile the body
 ---@field requestHeaders twistlua.Headers
+---@field trailers twistlua.Headers what came behind a body in chunks, but for fields that may not stand there
 ---@field responseHeaders twistlua.Headers
 ---@field receivedCookies table<string, string>
 ---@field code integer status of the response
@@ -61,6 +62,7 @@ Request._store         = false   -- of the response's fields
 Request._resource      = false   -- of a site, where it was looked for before the body
 Request._finishers     = false   -- what notifyFinish has returned
 Request._buffer        = false   -- of the body
+Request._trailers      = false   -- what came behind the body
 Request._task          = false   -- what is cancelled when the connection is lost
 
 ---Keep a field that most requests do without.
@@ -84,6 +86,11 @@ end
 function LATER.content(request)
   if request._buffer then return request._buffer:content() end
   return require("twistlua.web.http.content").StringFile("")
+end
+
+function LATER.trailers(request)
+  local head = request._trailers
+  return require("twistlua.web.http_headers").Headers.fromFields(head and head:fields() or {})
 end
 
 function LATER.args(request)
@@ -137,6 +144,13 @@ end
 ---@param _length integer|nil bytes; nil when they are not known yet
 ---@return table|nil sink
 function Request:bodyBegins(_length) end
+
+---The body is complete, with fields behind it.
+---@param head table as core.http1.head
+function Request:trailersCame(head)
+  self:_keep("_trailers", head)
+  rawset(self, "trailers", nil)
+end
 
 ---All of the request is there: answer it.
 function Request:process()
@@ -346,6 +360,19 @@ function Request:takeOver(protocol)
   return self.channel:takeOver(self, protocol)
 end
 
+-- The response becomes another. Who may see it stays as it is, or the pages that ask could not see the error.
+function Request:_dropFields()
+  local store = self._store or {}
+  self._store = false
+  rawset(self, "responseHeaders", nil)
+  for _, name in ipairs(store) do
+    if name == "vary" or name:find("^access%-control%-") then
+      local values = store[name]
+      self.responseHeaders:setRawHeaders(name, type(values) == "table" and values or { values })
+    end
+  end
+end
+
 ---An error in a handler: the page for it if nothing was sent yet, else the end of the connection. An error of
 ---twistlua.web.error has the status to answer with; any other is logged, and answered by 500.
 ---@param failure twistlua.Failure
@@ -354,8 +381,7 @@ function Request:processingFailed(failure)
   if not known then log.err(failure, ("Unhandled error in %s %s"):format(self.method, self.uri)) end
   if self.disconnected or self.finished then return end
   if self.startedWriting then return self.channel:loseConnection() end
-  self._store = false
-  rawset(self, "responseHeaders", nil)
+  self:_dropFields()
   self:setResponseCode(known and failure.value.status or 500)
   if known and failure.value.allowed then self:setHeader("allow", table.concat(failure.value.allowed, ", ")) end
   self:setHeader("content-type", "text/html; charset=utf-8")

@@ -200,10 +200,12 @@ end
 ---What tells a client that its request is refused.
 ---@param status integer
 ---@param detail string
+---@return integer length of its page
 function HTTPChannel:sendRefusal(status, detail)
   local page = require("twistlua.web.http.error_page").statusPage(status, detail)
   local store = { "content-type", ["content-type"] = "text/html; charset=utf-8" }
   self.transport:write(message(STATUS_LINES[status], self.factory.lines, store, #page, "close", page))
+  return #page
 end
 
 return HTTPChannel
