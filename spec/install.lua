@@ -70,6 +70,14 @@ local function manual()
   end
 end
 
+-- The one version that stands in the header, wherever else one is told.
+local function versions()
+  local changelog, control = read("packaging/debian/changelog"), read("packaging/debian/control")
+  count(changelog:find("twistlua (" .. version .. "-", 1, true) == 1, "the version of the Debian packages", changelog)
+  count(control:find(("\nPackage: libtwistlua%s.%s\n"):format(major, minor), 1, true),
+    "the name of the library's Debian package", control)
+end
+
 local function header()
   for _, language in ipairs { "c99", "c11", "c++11", "c++17" } do
     try("the header compiles alone: " .. language, ("echo '#include <twistlua.h>' | %s -std=%s -x %s"):format(
@@ -127,6 +135,7 @@ local function debian()
 end
 
 manual()
+versions()
 installed()
 header()
 pkgconfig()
