@@ -6,6 +6,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "abi.h"
 #include "turn.h"
 
 /* ---- Entering ---------------------------------------------------------------------------- */
@@ -77,23 +78,6 @@ static void *allocate(void *context, void *block, size_t old_size,
 
 /* ---- Opening ------------------------------------------------------------------------------ */
 
-/* What is beyond the fields that we know must be 0: a host that wants more must not get less. */
-static int copy_config(twl_config *to, const twl_config *from)
-{
-    static const twl_config defaults = TWL_CONFIG_INIT;
-    const char *bytes = (const char *)from;
-
-    *to = defaults;
-    if (!from) return 0;
-    if (from->size < offsetof(twl_config, loop)) return TWL_EINVAL;
-    for (size_t i = sizeof *to; i < from->size; i++) {
-        if (bytes[i]) return TWL_EINVAL;
-    }
-    memcpy(to, from, from->size < sizeof *to ? from->size : sizeof *to);
-    to->size = sizeof *to;
-    return 0;
-}
-
 static int open_reactor(twl_runtime *runtime)
 {
     twl_reactor_config config = TWL_REACTOR_CONFIG_INIT;
@@ -162,9 +146,9 @@ static int complete(twl_runtime *runtime, lua_State *L)
 /* A runtime without a state. */
 static int make(const twl_config *given, lua_State *L, twl_runtime **out)
 {
-    twl_config config;
+    twl_config config = TWL_CONFIG_INIT;
     twl_runtime *runtime;
-    int rc = copy_config(&config, given);
+    int rc = twl__config_read(&config, given);
 
     if (rc < 0) return rc;
     if (L)
