@@ -185,13 +185,22 @@ static int http1_request(lua_State *L)
     return push_request_parts(L, parse(L, -1, 3));
 }
 
-/* response(bytes, from, method, limits, head) -> head, next | head, nil | nil, message, name */
+/* response(bytes, from, method, limits, head)
+ *   -> head, next, status, body, keepAlive | head, nil | nil, message, name
+ * An upgraded connection has no next response. */
 static int http1_response(lua_State *L)
 {
     size_t length;
     const char *method = luaL_checklstring(L, 3, &length);
+    int results = parse(L, twl_http1_method(method, length), 4);
+    const twl_http1_head *parsed;
 
-    return parse(L, twl_http1_method(method, length), 4);
+    if (results != 2 || lua_isnil(L, -1)) return results;
+    parsed = &((const struct twl__head *)lua_touserdata(L, -2))->parsed;
+    lua_pushinteger(L, parsed->status);
+    twl__push_body(L, parsed);
+    lua_pushboolean(L, parsed->keep_alive && !parsed->upgrade);
+    return 5;
 }
 
 int twl__http_error(lua_State *L, int code)

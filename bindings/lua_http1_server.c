@@ -34,9 +34,7 @@ enum upvalue {
     LINES_WITH_TYPE,
     CONTENT_TYPE,
     LOG,
-    HELD,
-    PAUSED,
-    LAST = PAUSED
+    LAST = LOG
 };
 
 static const char *const NAMES[] = {
@@ -63,8 +61,6 @@ static const char *const NAMES[] = {
     [LINES_WITH_TYPE] = "linesWithType",
     [CONTENT_TYPE] = "content-type",
     [LOG] = "log",
-    [HELD] = "_held",
-    [PAUSED] = "_paused",
 };
 
 /* Push the field of the table at [index]. [-0, +1] */
@@ -103,15 +99,15 @@ static void set_boolean(lua_State *L, int index, enum upvalue name, bool value)
 
 enum { TAKE_CHANNEL = 1, TAKE_INPUT, TAKE_FACTORY, TAKE_LIMITS, TAKE_HEAD };
 
-/* What of the input was not looked at. */
-static void leave_rest(lua_State *L, size_t next)
+/* What of the input, which was looked at from [from] on, is left. */
+static void leave_rest(lua_State *L, lua_Integer from, lua_Integer next)
 {
-    if (next <= lua_rawlen(L, TAKE_INPUT)) {
-        lua_pushinteger(L, (lua_Integer)next);
-    } else {
+    if ((size_t)next > lua_rawlen(L, TAKE_INPUT)) {
         set_boolean(L, TAKE_CHANNEL, INPUT, false);
-        lua_pushinteger(L, 1);
+        next = 1;
     }
+    if (next == from) return;
+    lua_pushinteger(L, next);
     set(L, TAKE_CHANNEL, AT);
 }
 
@@ -167,7 +163,7 @@ static int http1_take_request(lua_State *L)
         return 2;
     }
     head = lua_touserdata(L, -1);
-    leave_rest(L, (size_t)(parse.from + rc));
+    leave_rest(L, parse.from, parse.from + rc);
     if (lua_toboolean(L, TAKE_HEAD)) set_boolean(L, TAKE_CHANNEL, HEAD, false);
     push_request(L, head);
     if (!head->parsed.keep_alive)
@@ -180,32 +176,45 @@ static int http1_take_request(lua_State *L)
 
 /* ---- Responses ----------------------------------------------------------------------------- */
 
-enum { RESPOND_CHANNEL = 1, RESPOND_REQUEST, RESPOND_BODY, RESPOND_STORE };
+enum {
+    RESPOND_CHANNEL = 1,
+    RESPOND_REQUEST,
+    RESPOND_BODY,
+    RESPOND_STORE,
+    RESPOND_FACTORY
+};
 
-/* Whether there is nothing to decide about the response: who asked for it understands HTTP/1.1
- * and goes on, and no field speaks of the framing. */
+/* Whether the head asks for a response as usual: who sent it understands HTTP/1.1, and goes on. */
+static bool asks_plainly(lua_State *L, const twl_http1_head *head)
+{
+    return head->keep_alive && head->minor > 0 &&
+           head->method_number != TWL_METHOD_HEAD &&
+           (head->body == TWL_BODY_NONE || !is_set(L, RESPOND_CHANNEL, UNREAD));
+}
+
+/* Whether there is nothing to decide about the response, and no field speaks of the framing.
+ * Leaves the store. */
 static bool is_plain(lua_State *L)
 {
     const struct twl__head *head;
+    bool plain;
 
     if (lua_type(L, RESPOND_BODY) != LUA_TSTRING ||
         lua_rawlen(L, RESPOND_BODY) == 0 || is_set(L, RESPOND_REQUEST, MORE) ||
         is_set(L, RESPOND_REQUEST, FINISHED) ||
-        !is_set(L, RESPOND_CHANNEL, KEEP_ALIVE) ||
-        is_set(L, RESPOND_CHANNEL, UNREAD))
+        get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA)
         return false;
-    if (get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA) return false;
     head = lua_touserdata(L, -1);
-    if (head->parsed.minor == 0 ||
-        head->parsed.method_number == TWL_METHOD_HEAD)
-        return false;
+    if (!asks_plainly(L, &head->parsed)) return false;
     if (get(L, RESPOND_REQUEST, CODE) != LUA_TNIL &&
         lua_tointeger(L, -1) != 200)
         return false;
-    lua_pop(L, 2);
+    lua_settop(L, RESPOND_BODY);
     if (get(L, RESPOND_REQUEST, STORE) != LUA_TTABLE) return true;
     lua_rawgeti(L, RESPOND_STORE, 0);
-    return !lua_toboolean(L, -1);
+    plain = !lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return plain;
 }
 
 static void out_string(lua_State *L, int index, struct twl__out *out)
@@ -223,13 +232,13 @@ static void out_response(lua_State *L, struct twl__out *out)
                  get(L, RESPOND_STORE, CONTENT_TYPE) != LUA_TNIL;
 
     twl__out_bytes(out, START, sizeof START - 1);
-    get(L, RESPOND_CHANNEL, FACTORY);
-    get(L, lua_gettop(L), typed ? LINES : LINES_WITH_TYPE);
+    get(L, RESPOND_FACTORY, typed ? LINES : LINES_WITH_TYPE);
     out_string(L, -1, out);
     twl__out_store(L, RESPOND_STORE, out);
     twl__out_length(out, lua_rawlen(L, RESPOND_BODY));
     twl__out_bytes(out, "\r\n", 2);
     out_string(L, RESPOND_BODY, out);
+    lua_settop(L, RESPOND_FACTORY);
 }
 
 /* The transport of the channel, where that is one of ours. [-0, +1] */
@@ -245,12 +254,12 @@ static struct twl__transport *transport_of(lua_State *L)
     return ours ? lua_touserdata(L, -1) : NULL;
 }
 
-/* Whether the channel may go on with the next request by itself. */
-static bool is_over(lua_State *L, int factory)
+/* Whether the channel may go on with the next request by itself. A handler that has made it wait
+ * has marked its request as special. */
+static bool is_over(lua_State *L)
 {
     return is_set(L, RESPOND_CHANNEL, SERVING) &&
-           !is_set(L, RESPOND_CHANNEL, HELD) &&
-           !is_set(L, RESPOND_CHANNEL, PAUSED) && !is_set(L, factory, LOG);
+           !is_set(L, RESPOND_FACTORY, LOG);
 }
 
 /* respond(channel, request, body) -> nil     it is not plain, or too long: nothing was done
@@ -266,14 +275,15 @@ static int http1_respond(lua_State *L)
     lua_settop(L, RESPOND_BODY);
     luaL_checktype(L, RESPOND_CHANNEL, LUA_TTABLE);
     luaL_checktype(L, RESPOND_REQUEST, LUA_TTABLE);
-    if (!is_plain(L) || !(transport = transport_of(L))) return 0;
+    if (!is_plain(L) || get(L, RESPOND_CHANNEL, FACTORY) != LUA_TTABLE ||
+        !(transport = transport_of(L)))
+        return 0;
     out_response(L, &out);
     if (out.length > sizeof bytes ||
         !twl__transport_write_few(transport, bytes, out.length))
         return 0;
     set_boolean(L, RESPOND_REQUEST, FINISHED, true);
-    get(L, RESPOND_CHANNEL, FACTORY);
-    over = is_over(L, lua_gettop(L));
+    over = is_over(L);
     if (over) {
         set_boolean(L, RESPOND_CHANNEL, REQUEST, false);
         set_boolean(L, RESPOND_CHANNEL, DEADLINE, false);

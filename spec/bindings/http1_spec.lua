@@ -86,10 +86,20 @@ end)
 describe("http1.response", function()
   it("tells status, reason and body", function()
     local bytes = "HTTP/1.0 404 Not Here\r\nContent-Length: 5\r\n\r\n"
-    local head, next = http1.response(bytes, 1, "GET")
-    assert.equal(#bytes + 1, next)
+    local head, next, status, body, keepAlive = http1.response(bytes, 1, "GET")
+    assert.same({ #bytes + 1, 404, 5, false }, { next, status, body, keepAlive })
     assert.same({ 404, "Not Here", 5, 0, false },
                 { head.status, head.reason, head.body, head.minor, head.keepAlive })
+  end)
+
+  it("tells whether another response may follow", function()
+    for bytes, expected in pairs {
+      ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"] = true,
+      ["HTTP/1.1 101 Other\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"] = false,
+      ["HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"] = false,
+    } do
+      assert.equal(expected, (select(5, http1.response(bytes, 1, "GET"))), bytes)
+    end
   end)
 
   it("has no body where the request's method asks for none", function()

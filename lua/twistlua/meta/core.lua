@@ -949,14 +949,18 @@ function head:fields() end
 ---@return integer|string|nil body as in heads
 function core.http1.request(bytes, from, limits, head) end
 
----Likewise for a response: the head and the place behind it; the head and nil; or nil, sentence, name. An interim
----response (1xx) is a message of its own.
+---Likewise for a response: the head, the place behind it, and what it says of itself; the head and nil; or nil, the
+---sentence and its name. An interim response (1xx) is a message of its own. After an upgrade nothing is kept alive.
 ---@param bytes string
 ---@param from? integer
 ---@param method string of the request that is answered
 ---@param limits? twistlua.core.http1.limits
 ---@param head? twistlua.core.http1.head
----@return twistlua.core.http1.head|nil head, integer|string|nil next, string|nil name
+---@return twistlua.core.http1.head|nil head
+---@return integer|string|nil next or the sentence
+---@return integer|string|nil status or the name of the error
+---@return integer|string|nil body as in heads
+---@return boolean|nil keepAlive
 function core.http1.response(bytes, from, method, limits, head) end
 
 ---Decodes a body.

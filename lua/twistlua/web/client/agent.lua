@@ -157,7 +157,7 @@ end
 ---@param bodyProducer? string|table
 ---@return twistlua.Deferred response fires with a twistlua.web.Response when the head is there
 function Agent:request(method, uri, headers, bodyProducer)
-  local ok, request = pcall(Request, method, uri, headers, bodyProducer)
+  local ok, request = pcall(Request.make, method, uri, headers, bodyProducer)
   if not ok then return defer.fail(request) end
   return self:_send(request)
 end
@@ -165,7 +165,9 @@ end
 function Agent:_send(request, absolute, extra)
   local ok, err = pcall(request.compose, request, self._pool.persistent, absolute, extra)
   if not ok then return defer.fail(err) end
-  return self:_transmit(self._space .. request.uri:origin(), self._endpoints, request)
+  local key = request.uri:origin()
+  if self._space ~= "" then key = self._space .. key end
+  return self:_transmit(key, self._endpoints, request)
 end
 
 function Agent:_transmit(key, endpoints, request)

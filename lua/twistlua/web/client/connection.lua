@@ -146,15 +146,17 @@ function HTTP11ClientProtocol:_headReceived(data)
   if self._buffer then data = self._buffer .. data end
   local request, from = self._exchange.request, 1
   repeat
-    local head, following, name = parseResponse(data, from, request.method, nil, self._head)
-    if not head then return self:_unparsable(following, name, data) end
+    local head, following, status, kind, keepAlive = parseResponse(data, from, request.method, nil, self._head)
+    if not head then return self:_unparsable(following, status, data) end
     if not following then
       self._head, self._buffer = head, from == 1 and data or data:sub(from)
       return
     end
     self._head, self._buffer = nil, nil
-    local status = head.status
-    if status >= 200 or status == 101 then return self:_responded(head, data, following) end
+    if status >= 200 or status == 101 then
+      self._keepAlive = keepAlive and request.persistent
+      return self:_responded(Response.make(self, request, head, status, kind), kind, data, following)
+    end
     self._interim = self._interim + 1
     if self._interim > INTERIM then return self:_unparsable("too many interim responses", nil, data) end
     from = following
@@ -168,12 +170,9 @@ function HTTP11ClientProtocol:_unparsable(message, name, data)
 end
 
 -- The head is complete, and the body begins at `from`.
-function HTTP11ClientProtocol:_responded(head, data, from)
+function HTTP11ClientProtocol:_responded(response, kind, data, from)
   local exchange = self._exchange
-  local request, kind = exchange.request, head.body
-  local response = Response(self, request, head)
   self._interim = 0
-  self._keepAlive = head.keepAlive and request.persistent and not head.upgrade
   self._response, self._state = response, "body"
   self._left, self._decoder = nil, nil
   if kind == "chunked" then

@@ -110,9 +110,11 @@ end
 
 ---Give `exchange` a connection: an idle one unless it wants a fresh one, or a new one, or have it wait.
 function Host:serve(exchange)
-  local idle = not exchange.fresh and table.remove(self.idle)
-  if idle then
-    exchange:_connected(idle)
+  local idle = self.idle
+  local connection = not exchange.fresh and idle[#idle]
+  if connection then
+    idle[#idle] = nil
+    exchange:_connected(connection)
   elseif self.count < self.pool.maxConnectionsPerHost then
     self:connect(exchange)
   else
@@ -187,14 +189,20 @@ end
 -- A request on its way to its response.
 local Exchange = Object:extend("Exchange")
 
-function Exchange:init(host, request)
-  self.request = request
-  self._host = host
-  self.connection = nil     -- once it has one
-  self.connecting = nil     -- while one is made for it
-  self.place = nil          -- while it waits in its host's queue
-  self.fresh = false        -- it is to have a new connection
+-- All fields at once, so that the table need not grow.
+function Exchange.make(host, request)
+  local self = {
+    request    = request,
+    _host      = host,
+    connection = nil,     -- once it has one
+    connecting = nil,     -- while one is made for it
+    place      = nil,     -- while it waits in its host's queue
+    fresh      = false,   -- it is to have a new connection
+    reused     = false,   -- its connection had another before
+    result     = nil,     -- until it has fired
+  }
   self.result = defer.Deferred(function() self:_cancel() end)
+  return setmetatable(self, Exchange)
 end
 
 function Exchange:_connected(connection)
@@ -227,7 +235,7 @@ function Exchange:_settle()
   local connection = self.connection
   if not connection then return end
   self.connection = nil
-  if connection.waitingFor == self then self._host:watch(connection, nil) end
+  if connection.waitingFor == self then connection.waitingFor, connection.deadline = nil, nil end
 end
 
 function Exchange:_responded(response)
@@ -324,7 +332,7 @@ function HTTPConnectionPool:request(key, endpoints, request)
     host = Host(self, key, endpoints, request.uri)
     self._hosts[key] = host
   end
-  local exchange = Exchange(host, request)
+  local exchange = Exchange.make(host, request)
   local result = exchange.result
   host:serve(exchange)
   return result

@@ -25,14 +25,14 @@ local OURS = { ["content-length"] = true, ["transfer-encoding"] = true, ["keep-a
 ---@field uri twistlua.web.URI
 ---@field headers table|nil as given
 ---@field bodyProducer string|table|nil
----@operator call(...): twistlua.web.Request
 local Request = Object:extend("Request")
 
 local function invalid(class, ...)
   error(class((...):format(select(2, ...))), 0)
 end
 
--- Programs ask for the same things again and again. What nobody uses goes with the garbage.
+-- Programs ask for the same things again and again. What nobody uses goes with the garbage. Each URI has the heads that
+-- were sent to it by the methods above, where there was nothing but the URI to tell.
 local parsed = setmetatable({}, { __mode = "v" })
 
 local function parse(text)
@@ -49,7 +49,7 @@ local function parse(text)
   if uri.userinfo then
     invalid(errors.InvalidURI, "'%s' has credentials in it: send them in a header", uri.netloc)
   end
-  parsed[text] = uri
+  parsed[text], uri._heads = uri, {}
   return uri
 end
 
@@ -58,16 +58,24 @@ end
 ---@param uri string
 ---@param headers? twistlua.Headers|table<string, string|string[]>
 ---@param bodyProducer? string|table
-function Request:init(method, uri, headers, bodyProducer)
-  if not isToken(method) then invalid(errors.InvalidRequest, "'%s' is no method", tostring(method)) end
-  self.method = method
-  self.absoluteURI = uri
-  self.uri = parse(uri)
-  self.headers = headers
-  self.bodyProducer = bodyProducer
-  self.length = body.lengthOf(bodyProducer)   -- nil: there is none; false: unknown
-  self.retriable = bodyProducer == nil and IDEMPOTENT[method] or false
-  self.persistent = true
+---@return twistlua.web.Request
+function Request.make(method, uri, headers, bodyProducer)
+  if not (IDEMPOTENT[method] or isToken(method)) then
+    invalid(errors.InvalidRequest, "'%s' is no method", tostring(method))
+  end
+  -- One table of the size that it will have: to grow it would cost as much as all the rest here.
+  return setmetatable({
+    method       = method,
+    absoluteURI  = uri,
+    uri          = parse(uri),
+    headers      = headers,
+    bodyProducer = bodyProducer,
+    length       = body.lengthOf(bodyProducer),   -- nil: there is none; false: unknown
+    retriable    = bodyProducer == nil and IDEMPOTENT[method] or false,
+    persistent   = true,
+    head         = nil,   -- once it is composed
+    headTimeout  = nil,   -- seconds; the agent's
+  }, Request)
 end
 
 local function addField(lines, name, value)
@@ -125,13 +133,14 @@ end
 ---@param absolute? boolean for a proxy: the target is the whole URI
 ---@param extra? string more lines, as they are
 function Request:compose(persistent, absolute, extra)
-  local uri = self.uri
-  local target = absolute and ("%s://%s%s"):format(uri.scheme, uri.netloc, uri.originForm) or uri.originForm
-  if persistent and not self.headers and not extra then
-    self.head = self.method .. " " .. target .. " HTTP/1.1\r\nHost: " .. uri.netloc .. "\r\n" .. framing(self) .. "\r\n"
-    return
+  local uri, method = self.uri, self.method
+  local plain = persistent and not self.headers and not extra and not absolute and not self.bodyProducer
+  if plain then
+    self.head = uri._heads[method]
+    if self.head then return end
   end
-  local seen, lines = {}, { self.method .. " " .. target .. " HTTP/1.1\r\n", "" }
+  local target = absolute and ("%s://%s%s"):format(uri.scheme, uri.netloc, uri.originForm) or uri.originForm
+  local seen, lines = {}, { method .. " " .. target .. " HTTP/1.1\r\n", "" }
   addHeaders(self, lines, seen)
   if not seen.host then lines[2] = "Host: " .. uri.netloc .. "\r\n" end
   if not persistent then self.persistent = false end
@@ -140,6 +149,7 @@ function Request:compose(persistent, absolute, extra)
   lines[#lines + 1] = framing(self)
   lines[#lines + 1] = "\r\n"
   self.head = table.concat(lines)
+  if plain and IDEMPOTENT[method] then uri._heads[method] = self.head end
 end
 
 return Request

@@ -5,6 +5,7 @@
 local Object  = require("twistlua.class").Object
 local Protocol = require("twistlua.protocol").Protocol
 local body    = require "twistlua.web.client.body"
+local core    = require "twistlua.core"
 local defer   = require "twistlua.defer"
 local errors  = require "twistlua.web.client.errors"
 local options = require "twistlua.options"
@@ -35,27 +36,39 @@ function BodyTransport:abortConnection() self._response:abort() end
 local Response = Object:extend("Response")
 
 -- Most programs read two or three headers of many: they are made Lua values when they are asked for.
-function Response.__index(self, name)
-  if name ~= "headers" then return Response[name] end
-  local headers = require("twistlua.web.http_headers").Headers.fromFields(self._head:fields())
-  self.headers = headers
-  return headers
+local LATER = {}
+
+function LATER.headers(response)
+  return require("twistlua.web.http_headers").Headers.fromFields(response._head:fields())
 end
 
-function Response:init(source, request, head)
-  local length = head.body
-  self.version = head.minor == 1 and "HTTP/1.1" or "HTTP/1.0"
-  self.code = head.status
-  self.phrase = head.reason
-  self.length = type(length) == "number" and length or body.UNKNOWN_LENGTH
-  self.request = request
-  self.previousResponse = nil
-  self._head = head
-  self._source = source    -- with pauseBody, resumeBody, abortBody; nil when all has come
-  self._consumer = nil
-  self._pieces = nil       -- that came before there was a consumer
-  self._reason = nil       -- why there is no more, until the consumer has been told
-  self._paused = false
+function LATER.version(response) return response._head.minor == 1 and "HTTP/1.1" or "HTTP/1.0" end
+
+function LATER.phrase(response) return response._head.reason end
+
+Response.__index = core.http1.lazily(Response, LATER)
+
+Response._onEnd = false   -- called when all has come
+
+---All fields at once, so that the table need not grow.
+---@param source table with pauseBody, resumeBody, abortBody
+---@param request twistlua.web.Request
+---@param head twistlua.core.http1.head
+---@param status integer
+---@param length integer|string of the body, as in heads
+---@return twistlua.web.Response
+function Response.make(source, request, head, status, length)
+  return setmetatable({
+    code      = status,
+    length    = type(length) == "number" and length or body.UNKNOWN_LENGTH,
+    request   = request,
+    _head     = head,
+    _source   = source,   -- false when all has come
+    _consumer = false,
+    _pieces   = false,    -- a string or several that came before there was a consumer
+    _reason   = false,    -- why there is no more, until the consumer has been told
+    _paused   = false,
+  }, Response)
 end
 
 ---The last value of a header, without making Lua values of the others.
@@ -87,11 +100,17 @@ function Response:_received(piece)
   local consumer = self._consumer
   if consumer then return consumer:dataReceived(piece) end
   local pieces = self._pieces
-  if pieces then pieces[#pieces + 1] = piece else self._pieces = { piece } end
+  if not pieces then
+    self._pieces = piece
+  elseif type(pieces) == "string" then
+    self._pieces = { pieces, piece }
+  else
+    pieces[#pieces + 1] = piece
+  end
 end
 
 function Response:_ended(reason)
-  self._source = nil
+  self._source = false
   local onEnd = self._onEnd
   if onEnd then onEnd() end
   if not self._consumer or self._paused then
@@ -114,9 +133,13 @@ function Response:_resume()
   if self._source then return self._source:resumeBody() end
   local reason = self._reason
   if reason and self._consumer then
-    self._reason = nil
+    self._reason = false
     self._consumer:connectionLost(reason)
   end
+end
+
+local function wholeOf(pieces)
+  return type(pieces) == "string" and pieces or table.concat(pieces)
 end
 
 ---Have the body delivered: `protocol` hears of it as of a connection, whose end has the reason ResponseDone,
@@ -128,13 +151,13 @@ function Response:deliverBody(protocol)
   protocol:makeConnection(BodyTransport(self))
   local pieces = self._pieces
   if pieces then
-    self._pieces = nil
-    protocol:dataReceived(table.concat(pieces))
+    self._pieces = false
+    protocol:dataReceived(wholeOf(pieces))
   end
   if self._paused then return end
   local reason = self._reason
   if reason then
-    self._reason = nil
+    self._reason = false
     protocol:connectionLost(reason)
   elseif self._source then
     self._source:resumeBody()
@@ -218,9 +241,9 @@ local function readBody(response, given)
   -- Most bodies came together with their heads.
   if response._reason == DONE and not response._consumer then
     local pieces = response._pieces
-    response._consumer, response._pieces = Discarding, nil
+    response._consumer, response._pieces = Discarding, false
     if not pieces then return defer.succeed("") end
-    local whole = #pieces == 1 and pieces[1] or table.concat(pieces)
+    local whole = wholeOf(pieces)
     if #whole > maxSize then return defer.fail(errors.BodyTooLarge(("%d bytes"):format(maxSize))) end
     return defer.succeed(whole)
   end

@@ -219,6 +219,7 @@ end
 
 function HTTPChannel:pauseBody()
   self._held = true
+  if self._request then self._request._more = true end
   self._deadline = math.huge
   self.transport:pauseProducing()
 end
