@@ -7,7 +7,9 @@ local LOCAL = "tcp:0:interface=127.0.0.1"
 local process, base, folder
 
 local function start(...)
-  process = child.start { child.program, ... }
+  -- A sanitizer keeps what is freed for a while: not so much that it would hide what the program keeps.
+  local options = (os.getenv "ASAN_OPTIONS" or "") .. ":quarantine_size_mb=4"
+  process = child.start { "env", "ASAN_OPTIONS=" .. options, child.program, ... }
   local line
   repeat line = process:line() until not line or line:find "listening on"
   if not line then error("it does not serve: " .. process:finish().stderr) end
