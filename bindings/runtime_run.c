@@ -181,6 +181,34 @@ int twl_runtime_step(twl_runtime *runtime, double timeout, double budget)
     return twl__runtime_leave(runtime, rc);
 }
 
+int twl_runtime_fd(twl_runtime *runtime)
+{
+    int rc = twl__runtime_enter(runtime);
+
+    if (rc < 0) return rc;
+    rc = twl_reactor_fd(runtime->context->reactor);
+    return twl__runtime_leave(runtime, rc);
+}
+
+int twl_runtime_prepare(twl_runtime *runtime)
+{
+    int rc = twl__runtime_enter(runtime);
+
+    if (rc < 0) return rc;
+    rc = twl_reactor_prepare(runtime->context->reactor);
+    return twl__runtime_leave(runtime, rc);
+}
+
+double twl_runtime_timeout(twl_runtime *runtime)
+{
+    double timeout;
+
+    if (twl__runtime_enter(runtime) < 0) return -1.;
+    timeout = twl_reactor_timeout(runtime->context->reactor);
+    twl__runtime_leave(runtime, 0);
+    return timeout;
+}
+
 /* ---- Alive ---------------------------------------------------------------------------------------- */
 
 /* is_alive(answer) */

@@ -13,7 +13,7 @@ static int submit(twl_workers *workers, twl_ask *ask, int state)
     ask->workers = workers;
     ask->state = state;
     twl__list_append(&workers->asked, &ask->link);
-    ev_async_send(workers->reactor->loop, &workers->wakeup);
+    twl__wake(workers->reactor, &workers->wakeup);
     return 0;
 }
 

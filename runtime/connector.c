@@ -17,7 +17,7 @@ struct twl_connector {
     twl_connector_fn fn;
     void *context;
     ev_io io;
-    ev_timer timeout;
+    struct twl__alarm timeout;
     twl_job job; /* tells an outcome that was known at once */
     int code;    /* that outcome */
     bool binding;
@@ -29,7 +29,7 @@ static int leave(twl_connector *connector)
     int fd = connector->io.fd;
 
     ev_io_stop(connector->reactor->loop, &connector->io);
-    ev_timer_stop(connector->reactor->loop, &connector->timeout);
+    twl__alarm_stop(connector->reactor, &connector->timeout);
     twl_job_cancel(&connector->job);
     twl__unlink(&connector->link);
     connector->io.fd = -1;
@@ -54,11 +54,9 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
     tell(io->data, twl__socket_outcome(io->fd));
 }
 
-static void on_timeout(struct ev_loop *loop, ev_timer *timeout, int events)
+static void on_timeout(struct twl__alarm *timeout)
 {
-    (void)loop;
-    (void)events;
-    tell(timeout->data, TWL_ETIMEDOUT);
+    tell(TWL__CONTAINER(twl_connector, timeout, timeout), TWL_ETIMEDOUT);
 }
 
 static void run_job(twl_job *job)
@@ -84,8 +82,7 @@ void twl_connector_init(void *memory, twl_reactor *reactor, twl_connector_fn fn,
     connector->job.run = run_job;
     ev_io_init(&connector->io, on_io, -1, EV_WRITE);
     connector->io.data = connector;
-    ev_timer_init(&connector->timeout, on_timeout, 0., 0.);
-    connector->timeout.data = connector;
+    twl__alarm_init(&connector->timeout, on_timeout);
 }
 
 void *twl_connector_context(const twl_connector *connector)
@@ -115,11 +112,8 @@ int twl_connector_start(twl_connector *connector,
     }
     twl__watches_forget(reactor, fd);
     ev_io_start(reactor->loop, &connector->io);
-    if (own.timeout > 0.) {
-        ev_now_update(reactor->loop);
-        ev_timer_set(&connector->timeout, own.timeout, 0.);
-        ev_timer_start(reactor->loop, &connector->timeout);
-    }
+    if (own.timeout > 0.)
+        twl__alarm_start(reactor, &connector->timeout, own.timeout);
     return 0;
 }
 

@@ -33,7 +33,7 @@ struct twl_datagram {
     const twl_datagram_events *events;
     void *context;
     ev_io io;
-    ev_timer retry;
+    struct twl__alarm retry;
     twl_job refusal; /* tells that a send met the refusal of an earlier one */
     struct packet *first, *last; /* the queue */
     size_t queued, queue_size, packet_size;
@@ -120,7 +120,6 @@ static void drop_first(twl_datagram *datagram)
 /* Send what is queued, as far as the kernel takes it. One that fails is lost. */
 static void flush(twl_datagram *datagram)
 {
-    struct ev_loop *loop = datagram->reactor->loop;
     bool moved = false;
 
     for (; datagram->first; moved = true) {
@@ -132,19 +131,16 @@ static void flush(twl_datagram *datagram)
     }
     if (datagram->first && !moved) {
         watch(datagram, EV_READ);
-        ev_timer_set(&datagram->retry, RETRY_DELAY, 0.);
-        ev_timer_start(loop, &datagram->retry);
+        twl__alarm_start(datagram->reactor, &datagram->retry, RETRY_DELAY);
         return;
     }
-    ev_timer_stop(loop, &datagram->retry);
+    twl__alarm_stop(datagram->reactor, &datagram->retry);
     watch(datagram, datagram->first ? EV_READ | EV_WRITE : EV_READ);
 }
 
-static void on_retry(struct ev_loop *loop, ev_timer *retry, int events)
+static void on_retry(struct twl__alarm *retry)
 {
-    (void)loop;
-    (void)events;
-    flush(retry->data);
+    flush(TWL__CONTAINER(twl_datagram, retry, retry));
 }
 
 int twl_datagram_send(twl_datagram *datagram, const char *bytes, size_t length,
@@ -250,8 +246,7 @@ void twl_datagram_init(void *memory, twl_reactor *reactor,
     datagram->refusal.run = tell_refusal;
     ev_io_init(&datagram->io, on_io, -1, EV_READ);
     datagram->io.data = datagram;
-    ev_timer_init(&datagram->retry, on_retry, RETRY_DELAY, 0.);
-    datagram->retry.data = datagram;
+    twl__alarm_init(&datagram->retry, on_retry);
 }
 
 void *twl_datagram_context(const twl_datagram *datagram)
@@ -296,7 +291,7 @@ void twl_datagram_close(twl_datagram *datagram)
     if (datagram->closed) *datagram->closed = true;
     datagram->closed = NULL;
     ev_io_stop(datagram->reactor->loop, &datagram->io);
-    ev_timer_stop(datagram->reactor->loop, &datagram->retry);
+    twl__alarm_stop(datagram->reactor, &datagram->retry);
     twl_job_cancel(&datagram->refusal);
     twl__unlink(&datagram->link);
     while (datagram->first) drop_first(datagram);

@@ -20,7 +20,7 @@ struct twl_listener {
     const twl_listener_events *events;
     void *context;
     ev_io io;
-    ev_timer rest; /* active while nothing can be accepted */
+    struct twl__alarm rest; /* active while nothing can be accepted */
     bool paused;
     int batch;   /* accepts in one turn: it doubles until one comes too many */
     bool locked; /* it holds the lock of a UNIX socket */
@@ -41,19 +41,15 @@ static void report(twl_listener *listener, int code)
 
 static void take_rest(twl_listener *listener)
 {
-    struct ev_loop *loop = listener->reactor->loop;
-
-    ev_io_stop(loop, &listener->io);
-    ev_timer_set(&listener->rest, REST, 0.);
-    ev_timer_start(loop, &listener->rest);
+    ev_io_stop(listener->reactor->loop, &listener->io);
+    twl__alarm_start(listener->reactor, &listener->rest, REST);
 }
 
-static void on_rested(struct ev_loop *loop, ev_timer *rest, int events)
+static void on_rested(struct twl__alarm *rest)
 {
-    twl_listener *listener = rest->data;
-    (void)events;
+    twl_listener *listener = TWL__CONTAINER(twl_listener, rest, rest);
 
-    if (!listener->paused) ev_io_start(loop, &listener->io);
+    if (!listener->paused) ev_io_start(listener->reactor->loop, &listener->io);
 }
 
 static void refuse_surplus(twl_listener *listener, int code)
@@ -141,8 +137,7 @@ void twl_listener_init(void *memory, twl_reactor *reactor,
     listener->context = context;
     ev_io_init(&listener->io, on_io, -1, EV_READ);
     listener->io.data = listener;
-    ev_timer_init(&listener->rest, on_rested, 0., 0.);
-    listener->rest.data = listener;
+    twl__alarm_init(&listener->rest, on_rested);
 }
 
 void *twl_listener_context(const twl_listener *listener)
@@ -191,7 +186,7 @@ void twl_listener_close(twl_listener *listener)
     if (listener->closed) *listener->closed = true;
     listener->closed = NULL;
     ev_io_stop(listener->reactor->loop, &listener->io);
-    ev_timer_stop(listener->reactor->loop, &listener->rest);
+    twl__alarm_stop(listener->reactor, &listener->rest);
     twl__unlink(&listener->link);
     if (listener->file.inode &&
         twl__socket_local(listener->io.fd, &address) == 0) {

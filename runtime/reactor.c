@@ -167,6 +167,8 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
 
     twl__list_init(&reactor->jobs);
     twl__list_init(&reactor->running_jobs);
+    twl__list_init(&reactor->alarms);
+    atomic_init(&reactor->wake_fd, -1);
     twl__list_init(&reactor->streams);
     twl__list_init(&reactor->listeners);
     twl__list_init(&reactor->connectors);
@@ -240,6 +242,7 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__signals_close(reactor);
     twl__resolver_close(reactor);
     twl__timers_close(reactor);
+    twl__foreign_close(reactor);
     twl__wakeup_close(reactor);
     twl__tls_close_reactor(reactor);
     twl__segments_close(reactor);

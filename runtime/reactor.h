@@ -34,6 +34,15 @@ struct twl__timers {
     double alarm_due; /* what it is set to */
 };
 
+/* A time-out of the runtime's own, which few objects have at a time: seconds from the turn's time
+ * on. Every use of libev's timers is one, so that all can be looked at. */
+struct twl__alarm {
+    ev_timer timer;
+    struct twl__link link; /* of those that are active */
+    void (*fn)(struct twl__alarm *alarm);
+    double due; /* on the clock of twl_reactor_seconds() */
+};
+
 enum twl__pidfd { TWL__PIDFD_UNKNOWN, TWL__PIDFD, TWL__NO_PIDFD };
 
 struct twl_reactor {
@@ -50,6 +59,9 @@ struct twl_reactor {
     ev_idle
         busy; /* active while jobs are waiting: the next wait must not block */
     struct twl__link jobs;
+    struct twl__foreign *foreign; /* NULL, unless a loop of another kind waits */
+    _Atomic int wake_fd;          /* of that: what wakes it; -1 */
+    struct twl__link alarms;
     struct twl__link running_jobs; /* those that run in the present turn */
     void (*at_wait)(void *context); /* or NULL: see twl__reactor_at_wait() */
     void *at_wait_context;
@@ -84,6 +96,16 @@ void twl__free(twl_reactor *reactor, void *block, size_t size);
 
 /* Whether the budget of the step that runs is spent. */
 bool twl__reactor_is_late(const twl_reactor *reactor);
+
+void twl__alarm_init(struct twl__alarm *alarm,
+                     void (*fn)(struct twl__alarm *alarm));
+void twl__alarm_start(twl_reactor *reactor, struct twl__alarm *alarm,
+                      double after);
+void twl__alarm_stop(twl_reactor *reactor, struct twl__alarm *alarm);
+
+/* Wake the reactor for [wakeup], from any thread and from signal handlers. */
+void twl__wake(twl_reactor *reactor, ev_async *wakeup);
+void twl__foreign_close(twl_reactor *reactor);
 
 void twl__timers_open(twl_reactor *reactor);
 void twl__timers_close(twl_reactor *reactor);

@@ -24,7 +24,7 @@ struct channel {
     struct twl__link sockets;
     struct twl__resolver *resolver;
     ares_channel ares;
-    ev_timer timer;
+    struct twl__alarm timer;
     unsigned server;          /* index */
     int timeout;              /* milliseconds; 0: no more queries */
     unsigned pending, wanted; /* queries, and those not forgotten */
@@ -50,7 +50,7 @@ static void close_channel(struct channel *channel)
     twl_reactor *reactor = channel->resolver->reactor;
 
     ares_destroy(channel->ares);
-    ev_timer_stop(reactor->loop, &channel->timer);
+    twl__alarm_stop(reactor, &channel->timer);
     twl__unlink(&channel->link);
     twl__free(reactor, channel, sizeof *channel);
 }
@@ -58,29 +58,25 @@ static void close_channel(struct channel *channel)
 /* After each call of c-ares: when does it want the next one? */
 static void settle(struct channel *channel)
 {
-    struct ev_loop *loop = channel->resolver->reactor->loop;
+    twl_reactor *reactor = channel->resolver->reactor;
     struct timeval wait, *next;
 
-    ev_timer_stop(loop, &channel->timer);
+    twl__alarm_stop(reactor, &channel->timer);
     if (channel->pending == 0) {
         if (channel->timeout == 0) close_channel(channel);
         return;
     }
     next = ares_timeout(channel->ares, NULL, &wait);
     if (!next) return;
-    ev_now_update(loop);
     /* c-ares counts milliseconds: half of one later, it does not find itself too early. */
-    ev_timer_set(&channel->timer,
-                 (double)next->tv_sec + (double)next->tv_usec * 1e-6 + 5e-4,
-                 0.);
-    ev_timer_start(loop, &channel->timer);
+    twl__alarm_start(reactor, &channel->timer,
+                     (double)next->tv_sec + (double)next->tv_usec * 1e-6 +
+                         5e-4);
 }
 
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+static void on_timer(struct twl__alarm *timer)
 {
-    struct channel *channel = timer->data;
-    (void)loop;
-    (void)events;
+    struct channel *channel = TWL__CONTAINER(struct channel, timer, timer);
 
     ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     settle(channel);
@@ -207,8 +203,7 @@ static int open_channel(struct twl__resolver *resolver, unsigned server,
     channel->server = server;
     channel->timeout = timeout;
     twl__list_init(&channel->sockets);
-    ev_timer_init(&channel->timer, on_timer, 0., 0.);
-    channel->timer.data = channel;
+    twl__alarm_init(&channel->timer, on_timer);
     if ((rc = configure(channel)) < 0) {
         twl__free(resolver->reactor, channel, sizeof *channel);
         return rc;

@@ -155,6 +155,15 @@ TWL_API int twl_reactor_run(twl_reactor *reactor);
 /* One turn: wait at most [timeout] seconds for events, then run what is due. */
 TWL_API int twl_reactor_step(twl_reactor *reactor, double timeout);
 
+/* For a host with a loop of another kind: it watches this descriptor for reading. Before each time
+ * that it waits it calls twl_reactor_prepare(), and waits for at most twl_reactor_timeout()
+ * seconds, negative: for ever; then it calls twl_reactor_step(reactor, 0). Neither of the two runs
+ * a callback. The descriptor is the reactor's, and stays the same. TWL_ENOTSUP on a host's libev
+ * loop, and for backends that have none: poll, select. */
+TWL_API int twl_reactor_fd(twl_reactor *reactor);
+TWL_API int twl_reactor_prepare(twl_reactor *reactor);
+TWL_API double twl_reactor_timeout(twl_reactor *reactor);
+
 /* Make twl_reactor_run() return when the callbacks of the present turn have. */
 TWL_API void twl_reactor_break(twl_reactor *reactor);
 
@@ -2268,6 +2277,15 @@ TWL_API bool twl_runtime_alive(twl_runtime *runtime);
  * reference of its own until it is closed; NULL takes the name away. TWL_EINVAL, TWL_ENOMEM. */
 TWL_API int twl_runtime_share(twl_runtime *runtime, const char *name,
                               twl_channel *channel);
+
+/* For a host with a loop of another kind. It watches the descriptor for reading, and before each
+ * time that it waits it calls twl_runtime_prepare() and waits for at most twl_runtime_timeout()
+ * seconds (negative: for ever); then it calls twl_runtime_step(runtime, 0, budget). Neither of
+ * the two calls into Lua. The descriptor is the runtime's, and stays the same. TWL_ENOTSUP on a
+ * host's libev loop and for backends other than epoll and kqueue. */
+TWL_API int twl_runtime_fd(twl_runtime *runtime);
+TWL_API int twl_runtime_prepare(twl_runtime *runtime);
+TWL_API double twl_runtime_timeout(twl_runtime *runtime);
 
 /* From any thread, while the runtime is open; it is up to the host that it is not being closed
  * meanwhile. */

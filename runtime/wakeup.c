@@ -25,7 +25,7 @@ int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
                                                   post, memory_order_release,
                                                   memory_order_relaxed)) {
     }
-    ev_async_send(reactor->loop, &reactor->wakeup);
+    twl__wake(reactor, &reactor->wakeup);
     return 0;
 }
 

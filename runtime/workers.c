@@ -106,7 +106,7 @@ static void *run_thread(void *argument)
         pthread_mutex_lock(&workers->lock);
         workers->working_count--;
         twl__list_append(&workers->finished, &work->link);
-        ev_async_send(workers->reactor->loop, &workers->wakeup);
+        twl__wake(workers->reactor, &workers->wakeup);
     }
     workers->thread_count--;
     pthread_mutex_unlock(&workers->lock);
@@ -115,7 +115,7 @@ static void *run_thread(void *argument)
     pthread_mutex_lock(&workers->lock);
     twl__unlink(&self->link);
     twl__list_append(&workers->ended, &self->link);
-    ev_async_send(workers->reactor->loop, &workers->wakeup);
+    twl__wake(workers->reactor, &workers->wakeup);
     pthread_mutex_unlock(&workers->lock);
     return NULL;
 }
@@ -205,15 +205,6 @@ static void end_finished(twl_workers *workers)
         end_work(work_of(workers->finishing.next), 0);
 }
 
-static void append_all(struct twl__link *from, struct twl__link *to)
-{
-    while (!twl__list_empty(from)) {
-        struct twl__link *link = from->next;
-        twl__unlink(link);
-        twl__list_append(to, link);
-    }
-}
-
 static void on_wakeup(struct ev_loop *loop, ev_async *wakeup, int events)
 {
     twl_workers *workers = wakeup->data;
@@ -223,8 +214,8 @@ static void on_wakeup(struct ev_loop *loop, ev_async *wakeup, int events)
     while (join_one(workers, false)) {
     }
     pthread_mutex_lock(&workers->lock);
-    append_all(&workers->finished, &workers->finishing);
-    append_all(&workers->asked, &workers->asking);
+    twl__list_append_all(&workers->finished, &workers->finishing);
+    twl__list_append_all(&workers->asked, &workers->asking);
     pthread_mutex_unlock(&workers->lock);
     twl__asks_run(workers);
     end_finished(workers);
@@ -340,7 +331,7 @@ void twl_workers_close(twl_workers *workers)
     twl__asks_drop(workers);
     while (join_one(workers, true)) {
     }
-    append_all(&workers->finished, &workers->finishing);
+    twl__list_append_all(&workers->finished, &workers->finishing);
     end_finished(workers);
     while (!twl__list_empty(&cancelled))
         end_work(work_of(cancelled.next), TWL_ECANCELED);
