@@ -234,15 +234,22 @@ void twl__deferreds_push(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ALL_KEY);
 }
 
+twl__lua_deferred *twl__deferred_push_sized(lua_State *L, size_t size)
+{
+    twl__lua_deferred *self;
+
+    twl__deferreds_push(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &CLASS_KEY);
+    self = twl__deferred_make(L, lua_touserdata(L, -2), -2, size, TWL__VALUES);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    return self;
+}
+
 void twl__deferred_push_new(lua_State *L, twl_context *context)
 {
     (void)context;
-    twl__deferreds_push(L);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &CLASS_KEY);
-    twl__deferred_make(L, lua_touserdata(L, -2), -2, sizeof(twl__lua_deferred),
-                       TWL__VALUES);
-    lua_replace(L, -3);
-    lua_pop(L, 1);
+    twl__deferred_push_sized(L, sizeof(twl__lua_deferred));
 }
 
 static void fire_from_c(lua_State *L, int index, bool failure)

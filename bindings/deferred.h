@@ -142,6 +142,9 @@ static inline lua_State *twl__stage_enter(twl__deferreds *all)
 twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index);
 void twl__run_end(twl__deferreds *all, twl__run outer);
 
+/* A new Deferred of [size] bytes. [-0, +1] May raise a memory error. */
+twl__lua_deferred *twl__deferred_push_sized(lua_State *L, size_t size);
+
 /* Give the unfired Deferred [self], which is at [index], the value at the top for a result,
  * without running its chain; and as well with running it. [-1, +0] */
 void twl__deferred_settle(lua_State *L, twl__lua_deferred *self, int index,

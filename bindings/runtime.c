@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * runtime.c -- the life of a host's runtime: opened or attached, entered, closed.
  * See runtime.h for what closing waits for. */
-#include "runtime.h"
+#include "operation.h"
 
 #include <lualib.h>
 #include <string.h>
@@ -162,6 +162,7 @@ static int make(const twl_config *given, lua_State *L, twl_runtime **out)
     runtime->thread = &this_thread;
     runtime->attached = L != NULL;
     twl__runtime_keep_code(runtime, 0);
+    twl__runtime_calls_open(runtime);
     *out = runtime;
     return 0;
 }
@@ -210,6 +211,9 @@ int twl_runtime_attach(lua_State *L, const twl_config *config,
 
 void twl__runtime_lose_state(twl_runtime *runtime)
 {
+    runtime->closing = true;
+    twl__operations_close(runtime);
+    twl__runtime_calls_close(runtime);
     runtime->context = NULL;
 }
 

@@ -19,6 +19,9 @@ struct twl_runtime {
     twl_error error;      /* of the last call that failed; its strings are */
     char *texts;          /* here, or constants */
     size_t text_size;
+    twl_port *port;                /* of operations; NULL until there is one */
+    struct twl__link calls, fired; /* of the host's into Lua: under way, done */
+    twl_job release;
     bool explained; /* the details of what fails now are there */
 };
 
@@ -56,6 +59,13 @@ void twl__runtime_error_free(twl_runtime *runtime);
  * the table. [-0, +0] */
 void twl__runtime_error_open(lua_State *L, twl_context *context);
 void twl__runtime_open_run(lua_State *L, twl_context *context);
+
+/* ---- Calls into Lua (runtime_call.c) ---------------------------------------------------------- */
+
+void twl__runtime_calls_open(twl_runtime *runtime);
+
+/* Fire those that are under way, with TWL_ECANCELED, and free all. */
+void twl__runtime_calls_close(twl_runtime *runtime);
 
 /* ---- The end -------------------------------------------------------------------------------- */
 

@@ -22,11 +22,25 @@ struct description {
 
 /* ---- Describing ----------------------------------------------------------------------------- */
 
-static bool is_code(lua_Integer errno_value)
+/* Errors that are no matter of the system's. */
+static const struct {
+    const char *kind;
+    int code;
+} CODES[] = {{"CancelledError", TWL_ECANCELED},
+             {"AlreadyCalledError", TWL_EALREADY},
+             {"TimeoutError", TWL_ETIMEDOUT},
+             {"ReactorAlreadyRunning", TWL_EBUSY},
+             {"ReactorNotRestartable", TWL_EALREADY}};
+
+static int code_of(lua_Integer errno_value, const char *kind)
 {
     enum { LARGEST = 30000 };
 
-    return errno_value > 0 && errno_value <= LARGEST;
+    if (errno_value > 0 && errno_value <= LARGEST) return (int)-errno_value;
+    for (size_t i = 0; i < sizeof CODES / sizeof CODES[0]; i++) {
+        if (strcmp(kind, CODES[i].kind) == 0) return CODES[i].code;
+    }
+    return TWL_ESCRIPT;
 }
 
 /* The texts are the last values on the stack: copy them into one block. */
@@ -60,16 +74,14 @@ static int copy_texts(lua_State *L, struct description *description)
 static int describe(lua_State *L)
 {
     struct description *description = lua_touserdata(L, 1);
-    lua_Integer code;
-
     lua_getglobal(L, "require");
     lua_pushliteral(L, "twistlua.failure");
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "describe");
     lua_pushvalue(L, 2);
     lua_call(L, 1, 1 + TEXTS);
-    code = lua_tointeger(L, -1 - TEXTS);
-    description->error.code = is_code(code) ? (int)-code : TWL_ESCRIPT;
+    description->error.code =
+        code_of(lua_tointeger(L, -1 - TEXTS), luaL_checkstring(L, -TEXTS));
     if (copy_texts(L, description) < 0) return luaL_error(L, "no memory");
     return 0;
 }

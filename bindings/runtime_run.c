@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime.h"
+#include "operation.h"
 #include "turn.h"
 
 /* ---- Scripts ---------------------------------------------------------------------------------- */
@@ -228,7 +228,8 @@ bool twl_runtime_alive(twl_runtime *runtime)
     bool alive;
 
     if (twl__runtime_enter(runtime) < 0) return false;
-    alive = twl__reactor_has_work(runtime->context->reactor);
+    alive = twl__reactor_has_work(runtime->context->reactor) ||
+            twl__operations_pending(runtime) > 0;
     twl__runtime_try(runtime, is_alive, &alive);
     twl__runtime_leave(runtime, 0);
     return alive;
@@ -315,8 +316,9 @@ static int may_run(lua_State *L)
 /* pending(): whether the host is to do something yet */
 static int pending(lua_State *L)
 {
-    (void)L;
-    lua_pushboolean(L, false);
+    const twl_runtime *runtime = twl__context_of(L)->runtime;
+
+    lua_pushboolean(L, runtime && twl__operations_pending(runtime) > 0);
     return 1;
 }
 

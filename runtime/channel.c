@@ -257,7 +257,7 @@ void twl__channel_ring(struct twl__end_side *end)
 {
     twl__unlink(&end->link);
     end->rung = true;
-    ev_async_send(end->end->reactor->loop, &end->end->bell);
+    twl__wake(end->end->reactor, &end->end->bell);
 }
 
 void twl__channel_wake(twl_channel *channel, enum twl__side which)

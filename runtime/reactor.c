@@ -228,7 +228,7 @@ static void forget_jobs(struct twl__link *jobs)
 void twl_reactor_close(twl_reactor *reactor)
 {
     if (!reactor) return;
-    twl__wakeup_run(reactor);
+    twl__reactor_run_posts(reactor);
     twl__workers_close(
         reactor); /* first: what they call still finds a reactor */
     twl__channel_ends_close(reactor);
@@ -337,6 +337,14 @@ bool twl__reactor_has_work(const twl_reactor *reactor)
 {
     return !twl__list_empty(&reactor->jobs) ||
            atomic_load_explicit(&reactor->posts, memory_order_acquire);
+}
+
+void twl__reactor_hold(twl_reactor *reactor, bool held)
+{
+    if (held)
+        ev_ref(reactor->loop);
+    else
+        ev_unref(reactor->loop);
 }
 
 double twl_reactor_seconds(twl_reactor *reactor)

@@ -114,7 +114,6 @@ void twl__timers_arm(twl_reactor *reactor);
 
 void twl__wakeup_open(twl_reactor *reactor);
 void twl__wakeup_close(twl_reactor *reactor);
-void twl__wakeup_run(twl_reactor *reactor); /* call what was posted */
 
 void twl__streams_close(twl_reactor *reactor);
 void twl__listeners_close(twl_reactor *reactor);

@@ -21,4 +21,11 @@ void twl__reactor_at_wait(twl_reactor *reactor, void (*fn)(void *context),
 /* Whether something keeps the reactor from waiting for ever: jobs and posts. */
 bool twl__reactor_has_work(const twl_reactor *reactor);
 
+/* Call what was posted so far. */
+void twl__reactor_run_posts(twl_reactor *reactor);
+
+/* Somebody waits for what other threads will post: a host's loop does not end meanwhile. As many
+ * calls with false as with true. */
+void twl__reactor_hold(twl_reactor *reactor, bool held);
+
 #endif

@@ -2300,6 +2300,83 @@ TWL_API int twl_runtime_post(twl_runtime *runtime,
  * twl_runtime_run() returns. */
 TWL_API int twl_runtime_stop(twl_runtime *runtime);
 
+/* ---- Embedding: functions of the host's, and what scripts await of it ------------------------- */
+
+/* A call that a script makes, valid until the function returns. Arguments are counted from 1. */
+typedef struct twl_call twl_call;
+
+/* Returns 0, or a negative code, which raises an error in the script. */
+typedef int (*twl_host_fn)(twl_runtime *runtime, twl_call *call);
+
+/* Let scripts call [fn] as require("[module]").[name]. */
+TWL_API int twl_runtime_register(twl_runtime *runtime, const char *module,
+                                 const char *name, twl_host_fn fn);
+
+TWL_API size_t twl_call_count(const twl_call *call);
+
+/* TWL_NOTHING for nil and none; TWL_OPAQUE for tables, functions and the like. */
+TWL_API enum twl_kind twl_call_type(const twl_call *call, size_t index);
+
+/* Nothing is converted, but for integers that are numbers. TWL_EINVAL, which the function should
+ * return: then the script is told what was expected. Strings are borrowed until it returns, and have
+ * a NUL behind them. */
+TWL_API int twl_call_boolean(twl_call *call, size_t index, bool *out);
+TWL_API int twl_call_integer(twl_call *call, size_t index, int64_t *out);
+TWL_API int twl_call_number(twl_call *call, size_t index, double *out);
+TWL_API int twl_call_string(twl_call *call, size_t index, const char **out,
+                            size_t *length);
+
+/* Add a result of the call; bytes are copied. TWL_EINVAL for failures and Deferreds; TWL_ENOMEM. */
+TWL_API int twl_call_return(twl_call *call, twl_value value);
+
+/* Have the script see [message] (truncated; NULL: the sentence for the code) when the function returns
+ * [code], which this does. */
+TWL_API int twl_call_fail(twl_call *call, int code, const char *message);
+
+/* Something that the host will have done later: in the script a Deferred. A handle is copied
+ * freely. */
+typedef struct twl_port twl_port;
+typedef struct twl_operation {
+    twl_port *port;
+    uint32_t index, generation;
+} twl_operation;
+
+/* The script has cancelled [operation], or the runtime ends: called once, and not after the
+ * operation was settled. The host then settles it whenever it likes, maybe in here: that says that it needs the handle no more. */
+typedef void (*twl_cancel_operation_fn)(twl_operation operation, void *context);
+
+/* [on_cancel] may be NULL. Each operation is to be settled some time, whatever became of it; only
+ * then is its memory used again. TWL_ENOMEM. */
+TWL_API int twl_operation_new(twl_runtime *runtime,
+                              twl_cancel_operation_fn on_cancel, void *context,
+                              twl_operation *out);
+
+/* Add the operation's Deferred to the results of the call. TWL_EINVAL when it was settled or
+ * cancelled: its Deferred is for scripts that asked before. */
+TWL_API int twl_call_return_operation(twl_call *call, twl_operation operation);
+
+/* Fire its Deferred in a later turn, with a value (anything up to TWL_POINTER; bytes are copied) or
+ * with a failure: an error object with the code and [message] (NULL: the sentence for it). The first two are
+ * of the owner's thread; the others of any. TWL_EALREADY if it was settled before;
+ * TWL_ECANCELED and TWL_ECLOSED if the script had cancelled it or the runtime was closed, in both cases for the first time only. All
+ * these do nothing. An operation that is outstanding when the runtime is closed may be settled
+ * once more; after that the handle is of no use. */
+TWL_API int twl_operation_settle(twl_operation operation, twl_value value);
+TWL_API int twl_operation_fail(twl_operation operation, int code,
+                               const char *message);
+TWL_API int twl_operation_post(twl_operation operation, twl_value value);
+TWL_API int twl_operation_post_failure(twl_operation operation, int code,
+                                       const char *message);
+
+/* Call the Lua function [name], "module:function" or a global, "name" or "table.name", with [count] arguments, in a
+ * coroutine: it may await. [*out] is fired with its first result, where tables and the like are TWL_OPAQUE, or with a failure,
+ * about which twl_runtime_error() tells while the stages run. It may be so at once. It is the
+ * runtime's, and valid, with the bytes of the result, until the turn after it is fired and its stages have run: add stages right away.
+ * Cancelling it cancels what the function awaits. A failure that no stage takes care of goes to on_unhandled. */
+TWL_API int twl_runtime_call(twl_runtime *runtime, const char *name,
+                             const twl_value *arguments, size_t count,
+                             twl_deferred **out);
+
 #ifdef __cplusplus
 }
 #endif

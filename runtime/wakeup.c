@@ -45,7 +45,7 @@ static struct twl__post *take(twl_reactor *reactor)
     return oldest;
 }
 
-void twl__wakeup_run(twl_reactor *reactor)
+void twl__reactor_run_posts(twl_reactor *reactor)
 {
     struct twl__post *post = take(reactor);
 
@@ -61,7 +61,7 @@ static void on_wakeup(struct ev_loop *loop, ev_async *wakeup, int events)
 {
     (void)loop;
     (void)events;
-    twl__wakeup_run(wakeup->data);
+    twl__reactor_run_posts(wakeup->data);
 }
 
 void twl__wakeup_open(twl_reactor *reactor)

@@ -203,6 +203,10 @@ local function errorOf(errno, code, message)
   return require("twistlua.error").Error(message, { errno = errno, code = code })
 end
 
+---The error object for an error code of the core.
+---@type fun(errno: integer, code: string, message: string): twistlua.Error
+failure.errorOf = errorOf
+
 ---The Failure for an error code of the core.
 ---@param errno integer positive
 ---@param code string such as "ECANCELED"

@@ -259,7 +259,7 @@ static void runs_until_the_script_stops_the_reactor(void)
     CHECK_INT(1, global(runtime, "started"));
     CHECK_INT(1, global(runtime, "stopped"));
     CHECK(!twl_runtime_alive(runtime));
-    CHECK_INT(TWL_ESCRIPT, twl_runtime_run(runtime));
+    CHECK_INT(TWL_EALREADY, twl_runtime_run(runtime));
     CHECK_TEXT("ReactorNotRestartable", twl_runtime_error(runtime)->kind);
     twl_runtime_close(runtime);
 }
@@ -278,7 +278,7 @@ static void keeps_a_script_from_running_the_reactor(void)
 {
     twl_runtime *runtime = open_runtime();
 
-    CHECK_INT(TWL_ESCRIPT, load(runtime, "require('twistlua.reactor'):run()"));
+    CHECK_INT(TWL_EBUSY, load(runtime, "require('twistlua.reactor'):run()"));
     CHECK_TEXT("ReactorAlreadyRunning", twl_runtime_error(runtime)->kind);
     twl_runtime_close(runtime);
 }
