@@ -103,17 +103,19 @@ static void put(lua_State *L, bool known)
 
 int twl__http_set_field(lua_State *L)
 {
-    bool known;
+    bool known = false;
 
     if (!lua_toboolean(L, 1)) {
+        push_key(L, 2);
         lua_createtable(L, USUAL_FIELDS, USUAL_FIELDS);
         lua_replace(L, 1);
+    } else {
+        luaL_checktype(L, 1, LUA_TTABLE);
+        push_key(L, 2);
+        lua_pushvalue(L, -1);
+        known = lua_rawget(L, 1) != LUA_TNIL;
+        lua_pop(L, 1);
     }
-    luaL_checktype(L, 1, LUA_TTABLE);
-    push_key(L, 2);
-    lua_pushvalue(L, -1);
-    known = lua_rawget(L, 1) != LUA_TNIL;
-    lua_pop(L, 1);
     push_clean(L, 3);
     put(L, known);
     lua_pushvalue(L, 1);

@@ -286,7 +286,8 @@ static int http1_respond(lua_State *L)
     over = is_over(L);
     if (over) {
         set_boolean(L, RESPOND_CHANNEL, REQUEST, false);
-        set_boolean(L, RESPOND_CHANNEL, DEADLINE, false);
+        if (is_set(L, RESPOND_CHANNEL, DEADLINE))
+            set_boolean(L, RESPOND_CHANNEL, DEADLINE, false);
     }
     lua_pushboolean(L, over);
     return 1;

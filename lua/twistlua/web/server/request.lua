@@ -54,13 +54,10 @@ local function wait(request, d)
   end)
 end
 
--- Answer with what `target` renders.
-local function render(request, target)
-  local body, channel = target:render(request), request.channel
-  local over = channel:respondPlainly(request, body)
-  if over then
-    return
-  elseif over == false then
+-- Answer with `body`, which `target` has rendered, where that is not a string that could be sent at once.
+local function answer(request, target, body, over)
+  local channel = request.channel
+  if over == false then
     if channel.factory.log then request.sentLength = #body end
     return channel:requestDone(request)
   elseif type(body) == "string" then
@@ -78,14 +75,19 @@ end
 ---Answer with what `target` renders.
 ---@param target twistlua.web.Resource
 function Request:render(target)
-  return render(self, target)
+  local body = target:render(self)
+  local over = self.channel:respondPlainly(self, body)
+  if not over then return answer(self, target, body, over) end
 end
 
 function Request:process()
-  local site = self.channel.factory
+  local channel = self.channel
+  local site = channel.factory
   local target = self._more and self._resource or site.resource
   if not (target.isLeaf or self._more and self._resource) then target = site:getResourceFor(self) end
-  return render(self, target)
+  local body = target:render(self)
+  local over = channel:respondPlainly(self, body)
+  if not over then return answer(self, target, body, over) end
 end
 
 ---The resource is found before the body is read, so that it may take that as it comes.
