@@ -2,6 +2,7 @@
  * context.c -- the context's life, and the reporting of errors.
  * The only place of the library that writes to stderr is at its end: where even the log fails. */
 #include "runtime.h"
+#include "burst.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,8 @@ static void write_last_resort(lua_State *L, const char *what)
     lua_pop(L, 1);
 }
 
-void twl__report(lua_State *L, const char *what)
+/* [-1, +0] */
+static void report(lua_State *L, const char *what)
 {
     if (!lua_checkstack(L, LUA_MINSTACK)) {
         write_last_resort(L, what);
@@ -73,6 +75,20 @@ void twl__report(lua_State *L, const char *what)
         return;
     }
     lua_pop(L, 1);
+}
+
+/* A burst of its own: what is told of may be that another has passed its limits. */
+void twl__report(lua_State *L, const char *what)
+{
+    struct twl__limits *limits = twl__limits_of(L);
+    struct twl__frame paused = twl__burst_pause(limits);
+    struct twl__frame frame = twl__burst_enter(limits, L);
+
+    if (limits) twl__memory_lend(limits->memory);
+    report(L, what);
+    if (limits) twl__memory_take_back(limits->memory);
+    twl__burst_leave(limits, frame);
+    twl__burst_go_on(limits, paused);
 }
 
 void twl__report_later(twl_context *context, lua_State *L, const char *what)

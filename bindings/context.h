@@ -51,6 +51,7 @@ typedef struct twl_context {
     bool closed;       /* the universe is going: no Lua is called any more */
     int entered; /* calls of ours on the stack that may come to a host's code */
     twl_runtime *runtime; /* of a host; NULL in the program and in a plain Lua */
+    struct twl__limits *limits; /* of a host's runtime, or NULL */
     /* In the universe of a worker's thread: where it calls back to. */
     twl_workers *pool;
     struct twl_context *main;
@@ -184,6 +185,7 @@ void twl__open_openfile(lua_State *L, twl_context *context);
 void twl__open_digest(lua_State *L, twl_context *context);
 void twl__open_websocket(lua_State *L, twl_context *context);
 void twl__open_channel(lua_State *L, twl_context *context);
+void twl__open_limits(lua_State *L, twl_context *context);
 int twl__open_deferred(lua_State *L, twl_context *context);
 int twl__open_failure(lua_State *L, twl_context *context);
 

@@ -105,6 +105,7 @@ typedef struct twl__deferreds {
     int hook_mask;
     int hook_count;
     twl_job left; /* reports, when debugging, what the turn left unhandled */
+    twl_job turn; /* lets a suspended task go on */
 } twl__deferreds;
 
 /* What a run replaces, to be put back after it. */
@@ -230,11 +231,13 @@ void twl__lockfile_open(lua_State *L, twl_context *context);
 /* The one of this universe, with the functions that the engine calls. [-0, +0] */
 twl__deferreds *twl__deferreds_open(lua_State *L, twl_context *context);
 
-/* Push its userdata, whose user values are the first and last task of the queue. */
+/* Push its userdata, whose user values are the first and last task of each queue. */
 enum {
     TWL__QUEUE_FIRST = 1,
     TWL__QUEUE_LAST,
-    TWL__QUEUE_VALUES = TWL__QUEUE_LAST
+    TWL__SUSPENDED_FIRST, /* those that their limits have suspended */
+    TWL__SUSPENDED_LAST,
+    TWL__QUEUE_VALUES = TWL__SUSPENDED_LAST
 };
 void twl__deferreds_push(lua_State *L);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * lua_coroutine.c -- await, inlineCallbacks and their kin in Lua.
  * All functions have the upvalues context, metatable of Deferreds and twl__deferreds. */
+#include "burst.h"
 #include "task.h"
 
 /* ---- await --------------------------------------------------------------- */
@@ -81,6 +82,7 @@ static int await(lua_State *L)
 /* ---- coroutine.resume and coroutine.wrap --------------------------------- */
 
 static int pass_on(lua_State *L, int status, lua_KContext wrapped);
+static int go_on(lua_State *L, int status, lua_KContext wrapped);
 
 static lua_State *coroutine_of(lua_State *L, bool wrapped)
 {
@@ -104,10 +106,12 @@ static int adopt(lua_State *L, twl__deferreds *all, lua_State *co, bool wrapped)
 /* The error is at the top of [co]. As in Lua, a wrapped one is raised again. */
 static int propagate(lua_State *L, lua_State *co, bool wrapped)
 {
+    bool kills = twl__burst_kills(twl__context_of(L)->limits);
     int status = lua_status(co);
 
-    if (wrapped && status != LUA_OK && status != LUA_YIELD)
+    if (kills || (wrapped && status != LUA_OK && status != LUA_YIELD))
         status = twl__close_thread(co, L);
+    if (kills) return twl__burst_raise(L);
     lua_xmove(co, L, 1);
     if (!wrapped) {
         lua_pushboolean(L, 0);
@@ -126,14 +130,16 @@ static int propagate(lua_State *L, lua_State *co, bool wrapped)
 static int resume_with(lua_State *L, int count, bool wrapped)
 {
     twl__deferreds *all = twl__deferreds_of(L);
+    struct twl__limits *limits = all->context->limits;
     lua_State *co = coroutine_of(L, wrapped), *resumed = all->resumed;
+    bool yields = twl__burst_yields(limits, L);
     int status, results;
 
     if (!lua_checkstack(co, count))
         return luaL_error(L, "too many arguments to resume");
     lua_xmove(L, co, count);
     all->resumed = co;
-    status = lua_resume(co, L, count, &results);
+    status = twl__burst_resume(limits, co, L, yields, count, &results);
     all->resumed = resumed;
     if (status != LUA_OK && status != LUA_YIELD)
         return propagate(L, co, wrapped);
@@ -144,6 +150,10 @@ static int resume_with(lua_State *L, int count, bool wrapped)
         all->awaiting = L;
         lua_xmove(co, L, 1);
         return lua_yieldk(L, 1, wrapped, pass_on);
+    }
+    if (twl__burst_suspended(limits, co)) {
+        limits->suspended = L;
+        return lua_yieldk(L, 0, wrapped, go_on);
     }
     if (!lua_checkstack(L, results + 1)) {
         lua_pop(co, results);
@@ -159,6 +169,13 @@ static int pass_on(lua_State *L, int status, lua_KContext wrapped)
 {
     (void)status;
     return resume_with(L, 1, wrapped);
+}
+
+/* The coroutine was suspended by its limits, and we with it. */
+static int go_on(lua_State *L, int status, lua_KContext wrapped)
+{
+    (void)status;
+    return resume_with(L, 0, wrapped);
 }
 
 static int co_resume(lua_State *L)
@@ -185,10 +202,31 @@ static int co_wrap(lua_State *L)
     return 1;
 }
 
+/* As Lua's; but what the coroutine does about its variables is within the limits. */
+static int co_close(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    lua_Debug frame;
+
+    luaL_argexpected(L, co, 1, "coroutine");
+    if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &frame)))
+        return luaL_error(L, "cannot close a %s coroutine",
+                          co == L ? "running" : "normal");
+    if (twl__close_thread(co, L) == LUA_OK) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushboolean(L, 0);
+    lua_xmove(co, L, 1);
+    return 2;
+}
+
 /* ---- Functions ----------------------------------------------------------- */
 
-static const luaL_Reg resumes[] = {
-    {"resume", co_resume}, {"wrap", co_wrap}, {NULL, NULL}};
+static const luaL_Reg resumes[] = {{"resume", co_resume},
+                                   {"wrap", co_wrap},
+                                   {"close", co_close},
+                                   {NULL, NULL}};
 
 /* replaceResume(coroutine): put ours into Lua's library. */
 static int replace_resume(lua_State *L)
@@ -294,7 +332,8 @@ static int resume_call(lua_State *L, lua_State *co, int count, int *results)
 
     all->resumed = co;
     all->driver = NULL;
-    status = lua_resume(co, L, count, results);
+    status =
+        twl__burst_resume(all->context->limits, co, L, true, count, results);
     all->resumed = resumed;
     all->driver = driver;
     return status;
@@ -334,6 +373,12 @@ static int attempt(lua_State *L)
     }
     if (status == LUA_YIELD && twl__deferreds_of(L)->awaiting == co) {
         leave_waiting(L, co);
+        return 1;
+    }
+    if (status == LUA_YIELD &&
+        twl__burst_suspended(twl__context_of(L)->limits, co)) {
+        twl__task_push(L, twl__deferreds_of(L), 1);
+        twl__task_suspend(L, lua_gettop(L));
         return 1;
     }
     if (status == LUA_YIELD)

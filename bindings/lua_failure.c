@@ -5,6 +5,7 @@
  * them. twistlua.failure makes text of them when somebody asks. */
 #include <string.h>
 
+#include "burst.h"
 #include "deferred.h"
 
 /* A trace need not be complete to be of use; this many frames fit on any stack. */
@@ -270,6 +271,7 @@ static int finish_call(lua_State *L, int status, lua_KContext ctx)
     lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
     lua_replace(L, 1);
     if (lua_toboolean(L, 1)) return lua_gettop(L);
+    if (twl__burst_kills(twl__limits_of(L))) return lua_error(L);
     twl__failure_ensure(L);
     lua_pushvalue(L, 1);
     lua_insert(L, -2);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * lua_reactor.c -- core.reactor: the loop itself; its policy is in lua/twistlua/reactor.lua. */
-#include "context.h"
+#include "burst.h"
 
 static const char SOON_KEY;
 
@@ -67,12 +67,15 @@ static int run_or_step(lua_State *L, bool once)
     twl_reactor *reactor = twl__context_reactor(L, context);
     lua_State *outer = context->L;
     double timeout = once ? luaL_optnumber(L, 1, 0.) : 0.;
+    struct twl__frame frame;
     int rc;
 
     luaL_checkstack(L, LUA_MINSTACK, "running the reactor");
     context->L = L;
     context->entered++;
+    frame = twl__burst_pause(context->limits);
     rc = once ? twl_reactor_step(reactor, timeout) : twl_reactor_run(reactor);
+    twl__burst_go_on(context->limits, frame);
     context->entered--;
     context->L = outer;
     if (rc < 0) return twl__push_error(L, rc);

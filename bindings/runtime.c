@@ -65,17 +65,6 @@ void twl__runtime_free(twl_runtime *runtime, void *block, size_t size)
         runtime->config.alloc(runtime->config.alloc_context, block, size, 0);
 }
 
-/* For Lua, which tells the kind of object in place of an old size. */
-static void *allocate(void *context, void *block, size_t old_size,
-                      size_t new_size)
-{
-    twl_runtime *runtime = context;
-
-    if (!block && new_size == 0) return NULL;
-    return runtime->config.alloc(runtime->config.alloc_context, block,
-                                 block ? old_size : 0, new_size);
-}
-
 /* ---- Opening ------------------------------------------------------------------------------ */
 
 static int open_reactor(twl_runtime *runtime)
@@ -122,6 +111,7 @@ static int set_up(lua_State *L)
     runtime->context = context;
     context->runtime = runtime;
     rc = open_reactor(runtime);
+    if (rc == 0) twl__runtime_start_limits(runtime, L);
     if (rc < 0) context->runtime = NULL;
     lua_pushinteger(L, rc);
     return 1;
@@ -161,6 +151,7 @@ static int make(const twl_config *given, lua_State *L, twl_runtime **out)
     runtime->config = config;
     runtime->thread = &this_thread;
     runtime->attached = L != NULL;
+    twl__runtime_set_limits(runtime, L);
     twl__runtime_keep_code(runtime, 0);
     twl__runtime_calls_open(runtime);
     *out = runtime;
@@ -169,8 +160,10 @@ static int make(const twl_config *given, lua_State *L, twl_runtime **out)
 
 static void dispose(twl_runtime *runtime)
 {
+    const twl__memory *memory = &runtime->memory;
+
     twl__runtime_error_free(runtime);
-    twl__runtime_free(runtime, runtime, sizeof *runtime);
+    memory->alloc(memory->alloc_context, runtime, sizeof *runtime, 0);
 }
 
 int twl_runtime_open(const twl_config *config, twl_runtime **out)
@@ -180,10 +173,11 @@ int twl_runtime_open(const twl_config *config, twl_runtime **out)
     int rc = make(config, NULL, &runtime);
 
     if (rc < 0) return rc;
-    L = lua_newstate(allocate, runtime);
+    L = lua_newstate(runtime->config.alloc, runtime->config.alloc_context);
     rc = L ? complete(runtime, L) : TWL_ENOMEM;
     if (rc < 0) {
-        if (L) lua_close(L);
+        if (L) twl__limits_close_state(&runtime->limits, L);
+        twl__runtime_end_limits(runtime, NULL);
         dispose(runtime);
         return rc;
     }
@@ -200,6 +194,7 @@ int twl_runtime_attach(lua_State *L, const twl_config *config,
     if (rc < 0) return rc;
     if ((rc = complete(runtime, L)) < 0) {
         if (runtime->context) runtime->context->runtime = NULL;
+        twl__runtime_end_limits(runtime, L);
         dispose(runtime);
         return rc;
     }
@@ -223,8 +218,9 @@ static void destroy(twl_runtime *runtime)
 
     if (context) {
         context->entered++; /* whoever closes again finds it being done */
-        lua_close(context->L);
+        twl__limits_close_state(&runtime->limits, context->L);
     }
+    twl__runtime_end_limits(runtime, NULL);
     dispose(runtime);
 }
 

@@ -7,11 +7,13 @@
 #ifndef TWL_RUNTIME_H
 #define TWL_RUNTIME_H
 
-#include "context.h"
+#include "burst.h"
 
 struct twl_runtime {
     twl_config config;
     twl_context *context; /* NULL: the Lua state has gone */
+    struct twl__limits limits;
+    twl__memory memory;   /* all of it but this struct */
     const char *thread;   /* that it belongs to */
     bool attached;        /* the state is the host's */
     bool closing;         /* closed by the host, and not yet gone */
@@ -66,6 +68,18 @@ void twl__runtime_calls_open(twl_runtime *runtime);
 
 /* Fire those that are under way, with TWL_ECANCELED, and free all. */
 void twl__runtime_calls_close(twl_runtime *runtime);
+
+/* ---- Limits (runtime_limits.c) ------------------------------------------------------------------ */
+
+/* Take the limits and the allocator from the configuration, for the host's own state [L] or, NULL,
+ * one that is to be made with the allocator that the configuration then has. */
+void twl__runtime_set_limits(twl_runtime *runtime, lua_State *L);
+
+/* Begin with them in [L], which is being set up. May raise. */
+void twl__runtime_start_limits(twl_runtime *runtime, lua_State *L);
+
+/* The state has been closed, or the host's own [L] is to be as it was. */
+void twl__runtime_end_limits(twl_runtime *runtime, lua_State *L);
 
 /* ---- The end -------------------------------------------------------------------------------- */
 

@@ -2,12 +2,12 @@
  * task.c -- runs a coroutine until it waits or ends, and makes its end the task's result. */
 #include "task.h"
 
+#include "burst.h"
+
 static const char RETURN_KEY;
 
 /* How many coroutines may resume each other. Lua allows 200 nested calls of C functions. */
 enum { DEPTH_MAX = 50 };
-
-enum outcome { WAITS, RETURNED, FAILED };
 
 /* A task at [index] of its driver's stack. */
 struct task {
@@ -40,15 +40,30 @@ void twl__task_push(lua_State *L, twl__deferreds *all, int thread)
 
 int twl__close_thread(lua_State *co, lua_State *from)
 {
+    struct twl__limits *limits = twl__limits_of(co);
+    struct twl__frame frame = twl__burst_enter(limits, co);
+    int status = LUA_ERRRUN;
+
+    if (twl__burst_spoilt(co)) goto done;
 #if LUA_VERSION_RELEASE_NUM >= 50406
-    return lua_closethread(co, from);
+    status = lua_closethread(co, from);
 #else
     (void)from;
-    return lua_resetthread(co);
+    status = lua_resetthread(co);
 #endif
+done:
+    twl__burst_leave(limits, frame);
+    return status;
 }
 
 /* ---- Handing values to the coroutine ------------------------------------- */
+
+static void unhook(twl__deferreds *all, lua_State *co)
+{
+    all->hooked = false;
+    lua_sethook(co, all->hook, all->hook_mask, all->hook_count);
+    twl__burst_unhook(all->context->limits, co);
+}
 
 /* Runs as coroutine.yield returns a Failure: makes that yield raise. */
 static void raise_at_yield(lua_State *L, lua_Debug *ar)
@@ -57,8 +72,7 @@ static void raise_at_yield(lua_State *L, lua_Debug *ar)
 
     twl__deferreds_push(L);
     all = lua_touserdata(L, -1);
-    all->hooked = false;
-    lua_sethook(L, all->hook, all->hook_mask, all->hook_count);
+    unhook(all, L);
     lua_getinfo(L, "r", ar);
     lua_getlocal(L, ar, ar->ftransfer);
     twl__failure_value(L, -1);
@@ -67,6 +81,7 @@ static void raise_at_yield(lua_State *L, lua_Debug *ar)
 
 static void hook_yield(twl__deferreds *all, lua_State *co)
 {
+    if (all->context->limits) all->context->limits->hooked = true;
     all->hooked = true;
     all->hook = lua_gethook(co);
     all->hook_mask = lua_gethookmask(co);
@@ -86,66 +101,7 @@ static void give(lua_State *L, struct task task, bool failed)
     task.self->given = failed ? TWL__GIVEN_FAILURE : TWL__GIVEN_RESULT;
 }
 
-/* ---- The queue ----------------------------------------------------------- */
-
-/* Put the task at [index] at the end. [-0, +0] */
-static void put_into_queue(lua_State *L, int index)
-{
-    int queue = lua_gettop(L) + 1;
-
-    twl__deferreds_push(L);
-    if (lua_getiuservalue(L, queue, TWL__QUEUE_LAST) == LUA_TNIL) {
-        lua_pushvalue(L, index);
-        lua_setiuservalue(L, queue, TWL__QUEUE_FIRST);
-    } else {
-        lua_pushvalue(L, index);
-        lua_setiuservalue(L, -2, TWL__PREVIOUS);
-    }
-    lua_pushvalue(L, index);
-    lua_setiuservalue(L, queue, TWL__QUEUE_LAST);
-    lua_settop(L, queue - 1);
-}
-
-/* Push the first task, taken out of the queue. [-0, +(0|1)] */
-static bool take_from_queue(lua_State *L)
-{
-    int queue = lua_gettop(L) + 1, first = queue + 1;
-
-    twl__deferreds_push(L);
-    if (lua_getiuservalue(L, queue, TWL__QUEUE_FIRST) == LUA_TNIL) {
-        lua_settop(L, queue - 1);
-        return false;
-    }
-    lua_getiuservalue(L, first, TWL__PREVIOUS);
-    if (lua_isnil(L, -1)) {
-        lua_pushnil(L);
-        lua_setiuservalue(L, queue, TWL__QUEUE_LAST);
-    }
-    lua_setiuservalue(L, queue, TWL__QUEUE_FIRST);
-    lua_pushnil(L);
-    lua_setiuservalue(L, first, TWL__PREVIOUS);
-    lua_remove(L, queue);
-    return true;
-}
-
-static enum outcome drive(lua_State *L, struct task task, int count);
-
-/* After the outermost coroutine: run what was queued. */
-static void run_queue(lua_State *L, twl__deferreds *all)
-{
-    struct task task = {NULL, lua_gettop(L) + 1};
-    enum outcome outcome;
-
-    while (all->queued && take_from_queue(L)) {
-        task.self = lua_touserdata(L, task.index);
-        outcome = drive(L, task, 1);
-        if (outcome != WAITS)
-            twl__deferred_fire(L, &task.self->base, task.index,
-                               outcome == FAILED);
-        lua_settop(L, task.index - 1);
-    }
-    all->queued = false;
-}
+static enum twl__outcome drive(lua_State *L, struct task task, int count);
 
 /* ---- Waiting ------------------------------------------------------------- */
 
@@ -155,7 +111,7 @@ static void go_on(twl_deferred *d, void *waiter, twl_value *result)
     twl__deferreds *all = TWL__ALL_OF(d);
     lua_State *L = twl__stage_enter(all);
     struct task task = {waiter, all->base + 1};
-    enum outcome outcome;
+    enum twl__outcome outcome;
     bool failed;
 
     twl__stage_release(L, TWL__LUA_DEFERRED(d), all->base, waiter);
@@ -163,19 +119,19 @@ static void go_on(twl_deferred *d, void *waiter, twl_value *result)
     *result = twl__opaque; /* nil, as taking left it */
     all->litter = true;
     if (!task.self->thread) { /* it returned this Deferred */
-        outcome = failed ? FAILED : RETURNED;
+        outcome = failed ? TWL__FAILED : TWL__RETURNED;
     } else {
         give(L, task, failed);
         if (all->depth >= DEPTH_MAX) {
-            put_into_queue(L, task.index);
+            twl__task_put(L, task.index, TWL__QUEUE_FIRST);
             all->queued = true;
             return;
         }
         outcome = drive(L, task, 1);
-        if (all->depth == 0 && all->queued) run_queue(L, all);
+        if (all->depth == 0 && all->queued) twl__task_run_queue(L, all);
     }
-    if (outcome == WAITS) return;
-    twl__deferred_settle(L, waiter, task.index, outcome == FAILED);
+    if (outcome == TWL__WAITS) return;
+    twl__deferred_settle(L, waiter, task.index, outcome == TWL__FAILED);
     lua_settop(L, task.index);
     *result =
         (twl_value){.kind = TWL_SETTLED, .hosted = true, .as.deferred = waiter};
@@ -224,9 +180,9 @@ int twl__task_await(lua_State *L, int index)
     return await(L, task, lua_touserdata(L, -1));
 }
 
-/* What the task waits for is at the top. Returns FAILED or RETURNED with its result in its
+/* What the task waits for is at the top. Returns TWL__FAILED or TWL__RETURNED with its result in its
  * place, if it is ready or there is no memory to wait. [-1, +(0|1)] */
-static enum outcome wait_or_take(lua_State *L, struct task task)
+static enum twl__outcome wait_or_take(lua_State *L, struct task task)
 {
     twl__lua_deferred *other = lua_touserdata(L, -1);
     bool failed = true;
@@ -234,13 +190,13 @@ static enum outcome wait_or_take(lua_State *L, struct task task)
 
     if (!twl_deferred_ready(&other->base)) {
         rc = await(L, task, other);
-        if (rc == 0) return WAITS;
+        if (rc == 0) return TWL__WAITS;
         twl__failure_of_code(L, rc);
     } else {
         failed = twl__result_take(L, other, lua_gettop(L));
     }
     lua_remove(L, -2);
-    return failed ? FAILED : RETURNED;
+    return failed ? TWL__FAILED : TWL__RETURNED;
 }
 
 /* The coroutine yielded the [count] values at its top. Returns the number of values there to
@@ -249,8 +205,12 @@ static int answer(lua_State *L, struct task task, int count)
 {
     lua_State *co = task.self->thread;
     twl__deferreds *all = ALL_OF(task.self);
-    enum outcome outcome;
+    enum twl__outcome outcome;
 
+    if (twl__burst_suspended(all->context->limits, co)) {
+        twl__task_suspend(L, task.index);
+        return -1;
+    }
     task.self->awaits = all->awaiting == co;
     all->awaiting = NULL;
     if (!task.self->awaits) {
@@ -260,8 +220,8 @@ static int answer(lua_State *L, struct task task, int count)
     }
     lua_xmove(co, L, 1);
     outcome = wait_or_take(L, task);
-    if (outcome == WAITS) return -1;
-    give(L, task, outcome == FAILED);
+    if (outcome == TWL__WAITS) return -1;
+    give(L, task, outcome == TWL__FAILED);
     return 1;
 }
 
@@ -269,7 +229,7 @@ static int answer(lua_State *L, struct task task, int count)
 
 /* The coroutine returned the [count] values at its top. If the first is a Deferred, the task
  * passes its outcome on. [-0, +(0|1)] */
-static enum outcome returned(lua_State *L, struct task task, int count)
+static enum twl__outcome returned(lua_State *L, struct task task, int count)
 {
     lua_State *co = task.self->thread;
 
@@ -280,7 +240,7 @@ static enum outcome returned(lua_State *L, struct task task, int count)
     lua_pushnil(L);
     lua_setiuservalue(L, task.index, TWL__RESULT);
     if (twl__deferred_at(L, -1)) return wait_or_take(L, task);
-    return twl__is_failure(L, NULL, -1) ? FAILED : RETURNED;
+    return twl__is_failure(L, NULL, -1) ? TWL__FAILED : TWL__RETURNED;
 }
 
 /* capture(thread, value): a Failure with the frames of a coroutine that raised [value]. */
@@ -347,19 +307,24 @@ static bool push_returned(lua_State *L, lua_State *co)
 
 /* The coroutine raised the error at its top. Its variables are closed after its frames have been
  * noted; if one of them raises, that is the error. [-0, +1] */
-static enum outcome raised(lua_State *L, struct task task)
+static enum twl__outcome raised(lua_State *L, struct task task)
 {
     lua_State *co = task.self->thread;
-    enum outcome outcome = RETURNED;
+    enum twl__outcome outcome = TWL__RETURNED;
+    int status;
 
     if (!push_returned(L, co)) {
-        outcome = FAILED;
+        outcome = TWL__FAILED;
         push_failure(L, task.index, co);
     }
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
-    twl__close_thread(co, L);
+    status = twl__close_thread(co, L);
     task.self->thread = NULL;
+    if (status == LUA_OK) { /* it had not died, but was ended */
+        lua_pop(L, 1);
+        return outcome;
+    }
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
     if (lua_rawequal(L, -1, -2)) {
@@ -369,7 +334,7 @@ static enum outcome raised(lua_State *L, struct task task)
     lua_replace(L, -3);
     lua_pop(L, 1);
     twl__failure_ensure(L);
-    return FAILED;
+    return TWL__FAILED;
 }
 
 /* ---- Driving ------------------------------------------------------------- */
@@ -390,24 +355,22 @@ static int resume(lua_State *L, struct task task, int count, int *results)
     all->driver = L;
     all->driven = task.index;
     all->depth++;
-    status = lua_resume(self->thread, L, count, results);
+    status = twl__burst_resume(all->context->limits, self->thread, L, true,
+                               count, results);
     all->depth--;
     all->resumed = resumed;
     all->driver = driver;
     all->driven = driven;
     all->given = TWL__GIVEN_NOTHING;
-    if (all->hooked) { /* it was not even resumed */
-        all->hooked = false;
-        lua_sethook(self->thread, all->hook, all->hook_mask, all->hook_count);
-    }
+    if (all->hooked) unhook(all, self->thread); /* it was not even resumed */
     return status;
 }
 
 /* Run the coroutine of the task with the [count] values at its top, until it waits, or has
  * ended with the value or Failure that is then at the top of [L]. [-0, +(0|1)] */
-static enum outcome drive(lua_State *L, struct task task, int count)
+static enum twl__outcome drive(lua_State *L, struct task task, int count)
 {
-    enum outcome outcome;
+    enum twl__outcome outcome;
     int status;
 
     while (count >= 0) {
@@ -418,26 +381,31 @@ static enum outcome drive(lua_State *L, struct task task, int count)
         }
         if (task.self->leashed) twl__leash_take_off(L, task.index);
         outcome = status == LUA_OK ? returned(L, task, count) : raised(L, task);
-        if (outcome == WAITS) return WAITS;
+        if (outcome == TWL__WAITS) return TWL__WAITS;
         lua_pushnil(L); /* the trace does not need it any more */
         lua_setiuservalue(L, task.index, TWL__AWAITED);
         return outcome;
     }
-    return WAITS;
+    return TWL__WAITS;
+}
+
+enum twl__outcome twl__task_drive(lua_State *L, int index, int count)
+{
+    return drive(L, (struct task){lua_touserdata(L, index), index}, count);
 }
 
 void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count)
 {
-    enum outcome outcome;
+    enum twl__outcome outcome;
     struct task task;
 
     twl__task_push(L, all, thread);
     task.index = lua_gettop(L);
     task.self = lua_touserdata(L, task.index);
     outcome = drive(L, task, count);
-    if (all->depth == 0 && all->queued) run_queue(L, all);
-    if (outcome != WAITS)
-        twl__deferred_fire(L, &task.self->base, task.index, outcome == FAILED);
+    if (all->depth == 0 && all->queued) twl__task_run_queue(L, all);
+    if (outcome != TWL__WAITS)
+        twl__deferred_fire(L, &task.self->base, task.index, outcome == TWL__FAILED);
 }
 
 /* ---- Opening ------------------------------------------------------------- */

@@ -22,7 +22,10 @@ typedef struct twl__task {
     bool awaits;           /* it waits in await, not in coroutine.yield */
     bool leashed;          /* it has a leash */
     bool cancelled;        /* cancelled while its coroutine was running */
+    double used; /* seconds in turns that its limits have given it */
 } twl__task;
+
+enum twl__outcome { TWL__WAITS, TWL__RETURNED, TWL__FAILED };
 
 /* A task for the coroutine at [thread]. Only for functions of ours. [-0, +1] */
 void twl__task_push(lua_State *L, twl__deferreds *all, int thread);
@@ -31,9 +34,22 @@ void twl__task_push(lua_State *L, twl__deferreds *all, int thread);
  * until it waits or ends. [-0, +1] */
 void twl__task_start(lua_State *L, twl__deferreds *all, int thread, int count);
 
+/* Run the coroutine of the task at [index] with the [count] values at its top, until it waits, or has
+ * ended with the value or Failure that is then at the top. [-0, +(0|1)] */
+enum twl__outcome twl__task_drive(lua_State *L, int index, int count);
+
+/* Put the task at [index] at the end of the queue [first]. [-0, +0] */
+void twl__task_put(lua_State *L, int index, int first);
+
+/* After the outermost coroutine: run what was queued. [-0, +0] */
+void twl__task_run_queue(lua_State *L, twl__deferreds *all);
+
 /* Let the task at [index], whose coroutine is in await, wait for the Deferred at the top. Returns
  * 0, or TWL_ENOMEM without memory for that. [-(0|1), +0] */
 int twl__task_await(lua_State *L, int index);
+
+/* Let the task at [index], whose coroutine was suspended by its limits, go on in a later turn. */
+void twl__task_suspend(lua_State *L, int index);
 
 /* Make the value at the top what returnValue raises. [-1, +1] */
 void twl__task_push_return(lua_State *L);

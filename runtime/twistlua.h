@@ -2201,10 +2201,19 @@ typedef struct twl_config {
     const char *backend;  /* of a loop of its own, as for reactors; NULL: the best one */
     twl_alloc_fn alloc; /* for every byte; NULL: realloc and free. Of one thread */
     void *alloc_context;
-    size_t memory_soft, memory_limit; /* bytes; 0: none */
+    /* Limits; 0: none. Memory is in bytes. Past memory_limit, an allocation fails, and what script
+     * asked for it; a sixteenth of it, at most 256 kB, is kept to tell of that. Past memory_soft, all
+     * garbage is collected, and if more is still in use, on_memory is called, once until it is less. */
+    size_t memory_soft, memory_limit;
     void (*on_memory)(twl_runtime *runtime, size_t used);
-    uint64_t instruction_limit; /* of one entry into Lua; 0: none */
-    double time_limit;          /* seconds of one entry into Lua; 0: none */
+    /* Of one entry into Lua from the reactor or the host: wall time in seconds, instructions. What
+     * passes one of them is suspended and goes on in a later turn, if it is a coroutine of
+     * defer.inlineCallbacks or the like; all else is ended by an error that a script cannot catch.
+     * task_limit is for what is suspended so: the seconds of such turns in all. Time is looked at by means
+     * of SIGURG, of which twl_runtime_interrupt() tells more; counting instructions makes a script run
+     * at about half its speed. */
+    uint64_t instruction_limit;
+    double time_limit, task_limit;
     /* A failure that nobody handled. [error] is valid until this returns. */
     void (*on_unhandled)(twl_runtime *runtime, const twl_error *error);
     /* The script has stopped the reactor, or twl_runtime_stop() has: nothing is listening or
@@ -2217,7 +2226,7 @@ typedef struct twl_config {
 #define TWL_CONFIG_INIT                                                        \
     {                                                                          \
         sizeof(twl_config), NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0.,   \
-            NULL, NULL, NULL, NULL                                             \
+            0., NULL, NULL, NULL, NULL                                         \
     }
 
 /* Open a runtime with a Lua state of its own, which has the standard libraries. [config] may be
@@ -2245,6 +2254,11 @@ TWL_API void twl_runtime_close(twl_runtime *runtime);
 /* The state, to which the host may add what it likes, in protected calls. */
 TWL_API struct lua_State *twl_runtime_lua(twl_runtime *runtime);
 TWL_API void *twl_runtime_user(const twl_runtime *runtime);
+
+/* The bytes in use by the runtime, its Lua state included, and the most that it has been. Either may be
+ * NULL. Of a state attached to, with neither limit of memory, Lua's part alone. */
+TWL_API void twl_runtime_memory(const twl_runtime *runtime, size_t *used,
+                                size_t *peak);
 
 /* About the last call that failed, until the next one does. Never NULL. */
 TWL_API const twl_error *twl_runtime_error(const twl_runtime *runtime);
@@ -2300,6 +2314,14 @@ TWL_API int twl_runtime_post(twl_runtime *runtime,
  * twl_runtime_run() returns. */
 TWL_API int twl_runtime_stop(twl_runtime *runtime);
 
+/* End what a script runs now, within milliseconds, by an error that it cannot catch; do nothing
+ * where none runs. From a signal handler as well. Lua stops where it next comes to an instruction
+ * of its own: a function of C that runs is waited for.
+ * This is done by SIGURG, sent to the owner's thread, which must not block it. Its handler is set
+ * when it is first needed, by this or by a time_limit, and passes on what is not ours; a host that
+ * never asks for either has no handler of ours. A call of the system's that it interrupts is
+ * restarted where that is possible. */
+TWL_API void twl_runtime_interrupt(twl_runtime *runtime);
 /* ---- Embedding: functions of the host's, and what scripts await of it ------------------------- */
 
 /* A call that a script makes, valid until the function returns. Arguments are counted from 1. */

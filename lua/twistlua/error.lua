@@ -75,6 +75,12 @@ define("ConnectingCancelledError", Error, "The attempt to connect was cancelled"
 define("NotConnectingError", Error, "There is no attempt to connect that could be stopped")
 define("NoProtocol", Error, "The factory built no protocol for the connection")
 
+define("LimitExceeded", Error)   -- what the host of a runtime allows was passed
+define("TimeLimitExceeded", errors.LimitExceeded)
+define("InstructionLimitExceeded", errors.LimitExceeded)
+define("TaskLimitExceeded", errors.LimitExceeded)
+define("Interrupted", Error)     -- by twl_runtime_interrupt()
+
 define("ConnectionClosed", Error, "Connection was closed, whether cleanly or non-cleanly")
 define("ConnectionDone", errors.ConnectionClosed, "Connection was closed cleanly")
 define("ConnectionLost", errors.ConnectionClosed,

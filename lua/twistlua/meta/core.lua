@@ -1331,5 +1331,17 @@ function core.deferred.returnValue(value) end
 function core.deferred.replaceResume() end
 function core.deferred.resume(coroutine, ...) end
 function core.deferred.wrap(f) end
+function core.deferred.close(coroutine) end
+
+---What the runtime uses of memory, in bytes. Where no host counts it, Lua's own part alone.
+---@return integer used
+---@return integer|nil peak the most it has been
+---@return integer|nil limit the host's `memory_limit`
+function core.memory() end
+
+-- Lua's own, as a host's runtime has them: within its limits.
+function core.pcall(f, ...) end
+function core.xpcall(f, handler, ...) end
+function core.setmetatable(table, metatable) end
 
 return core
