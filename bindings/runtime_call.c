@@ -4,6 +4,7 @@
  * A call is in the list of those under way until it is fired; then in the other one, until a job
  * finds its stages run and frees it. What the registry has for it is the Deferred in Lua, later the
  * Failure. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "deferred.h"
@@ -123,27 +124,35 @@ static void push_function(lua_State *L, const char *name)
     lua_getfield(L, -1, name);
 }
 
+/* Call the function in a coroutine, and push the Deferred of its result. [-0, +1] */
+static void run_task(lua_State *L, const struct request *request)
+{
+    int top = lua_gettop(L);
+
+    luaL_checkstack(L, (int)request->count + LUA_MINSTACK, "many arguments");
+    push_function(L, request->name);
+    if (!lua_isfunction(L, -1))
+        luaL_error(L, "'%s' is no function", request->name);
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "twistlua.core");
+    lua_getfield(L, -1, "deferred");
+    lua_getfield(L, -1, "run");
+    lua_replace(L, top + 2);
+    lua_settop(L, top + 2);
+    lua_insert(L, top + 1);
+    for (size_t i = 0; i < request->count; i++)
+        twl__push_value(L, &request->arguments[i]);
+    lua_call(L, (int)request->count + 1, 1);
+}
+
 /* start(request) */
 static int start(lua_State *L)
 {
     const struct request *request = lua_touserdata(L, 1);
 
-    luaL_checkstack(L, (int)request->count + LUA_MINSTACK, "many arguments");
-    push_function(L, request->name);
-    if (!lua_isfunction(L, -1))
-        return luaL_error(L, "'%s' is no function", request->name);
-    lua_replace(L, 2);
-    lua_settop(L, 2);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, "twistlua.core");
-    lua_getfield(L, -1, "deferred");
-    lua_getfield(L, -1, "run");
-    lua_replace(L, 3);
-    lua_settop(L, 3);
-    lua_insert(L, 2);
-    for (size_t i = 0; i < request->count; i++)
-        twl__push_value(L, &request->arguments[i]);
-    lua_call(L, (int)request->count + 1, 1);
+    run_task(L, request);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, request->call);
     lua_getfield(L, -1, "addBoth");
@@ -213,6 +222,84 @@ int twl_runtime_call(twl_runtime *runtime, const char *name,
 
     if (rc < 0) return rc;
     return twl__runtime_leave(runtime, begin(runtime, &request, out));
+}
+
+/* ---- From other threads ---------------------------------------------------------------------------- */
+
+/* A call on its way: the copies of name and strings stand behind it. malloc's, as posts are. */
+struct posted {
+    struct request request;
+    twl_value arguments[];
+};
+
+/* start_posted(posted): who is interested in the result can tell others in Lua */
+static int start_posted(lua_State *L)
+{
+    const struct posted *posted = lua_touserdata(L, 1);
+
+    run_task(L, &posted->request);
+    return 0;
+}
+
+static void run_posted(twl_runtime *runtime, void *context)
+{
+    if (runtime->context && !runtime->closing)
+        twl__call(runtime->context, start_posted, context,
+                  "Unhandled error in a call that was posted");
+    free(context);
+}
+
+static size_t size_of_bytes(const twl_value *value)
+{
+    return value->kind == TWL_BYTES ? value->as.bytes.length : 0;
+}
+
+static struct posted *copy_call(const struct request *request)
+{
+    size_t head = sizeof(struct posted) + request->count * sizeof(twl_value);
+    size_t size = head + strlen(request->name) + 1;
+    struct posted *posted;
+    char *place;
+
+    for (size_t i = 0; i < request->count; i++)
+        size += size_of_bytes(&request->arguments[i]);
+    if (!(posted = malloc(size))) return NULL;
+    place = (char *)posted + head;
+    posted->request = *request;
+    posted->request.arguments = posted->arguments;
+    for (size_t i = 0; i < request->count; i++) {
+        size_t length = size_of_bytes(&request->arguments[i]);
+        posted->arguments[i] = request->arguments[i];
+        if (!length) continue;
+        posted->arguments[i].as.bytes.data =
+            memcpy(place, request->arguments[i].as.bytes.data, length);
+        place += length;
+    }
+    posted->request.name = strcpy(place, request->name);
+    return posted;
+}
+
+static bool are_values(const twl_value *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].kind > TWL_POINTER) return false;
+    }
+    return true;
+}
+
+int twl_runtime_post_call(twl_runtime *runtime, const char *name,
+                          const twl_value *arguments, size_t count)
+{
+    struct request request = {NULL, name, arguments, count};
+    struct posted *posted;
+    int rc;
+
+    if (!name || (count && !arguments) || !are_values(arguments, count))
+        return TWL_EINVAL;
+    if (!(posted = copy_call(&request))) return TWL_ENOMEM;
+    rc = twl_runtime_post(runtime, run_posted, posted);
+    if (rc < 0) free(posted);
+    return rc;
 }
 
 /* ---- The end of calls ------------------------------------------------------------------------------ */

@@ -2310,6 +2310,12 @@ TWL_API int twl_runtime_post(twl_runtime *runtime,
                              void (*fn)(twl_runtime *runtime, void *context),
                              void *context);
 
+/* Call the Lua function [name] on the owner's thread, as twl_runtime_call() does, with copies of the
+ * arguments. Nobody waits for its result; a failure goes to on_unhandled. Calls that have not begun
+ * when the runtime is closed are dropped. TWL_EINVAL, TWL_ENOMEM. */
+TWL_API int twl_runtime_post_call(twl_runtime *runtime, const char *name,
+                                  const twl_value *arguments, size_t count);
+
 /* Stop the reactor as reactor:stop() does: the triggers of `shutdown` run, connections are lost, then
  * twl_runtime_run() returns. */
 TWL_API int twl_runtime_stop(twl_runtime *runtime);

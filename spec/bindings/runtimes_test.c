@@ -425,6 +425,77 @@ static void pass_values_round_a_ring_of_threads(void)
     for (int i = 0; i < RING; i++) twl_channel_release(channels[i]);
 }
 
+/* ---- Calls from other threads ------------------------------------------------------------------------- */
+
+enum { CALLERS = 4, CALLS = 2000 };
+
+struct caller {
+    twl_runtime *runtime;
+    pthread_t thread;
+    int number, failed;
+};
+
+static void *call_often(void *context)
+{
+    struct caller *caller = context;
+    char text[16];
+
+    for (int i = 1; i <= CALLS; i++) {
+        twl_value arguments[] = {twl_integer(caller->number),
+                                 twl_bytes(text, 0), twl_nothing()};
+        arguments[1].as.bytes.length =
+            (size_t)snprintf(text, sizeof text, "%d", i);
+        if (twl_runtime_post_call(caller->runtime, "note", arguments, 3) < 0)
+            caller->failed++;
+    }
+    return NULL;
+}
+
+static void take_calls_from_other_threads(void)
+{
+    struct host host = {.script =
+                            "local last = {}\n"
+                            "count, unordered = 0, 0\n"
+                            "function note(caller, text, none)\n"
+                            "  assert(none == nil)\n"
+                            "  if tonumber(text) ~= (last[caller] or 0) + 1 "
+                            "then unordered = unordered + 1 end\n"
+                            "  last[caller] = tonumber(text)\n"
+                            "  count = count + 1\n"
+                            "end\n"
+                            "app = { fail = function() error 'as asked' end }"};
+    struct caller callers[CALLERS];
+    twl_value failure = twl_failure(TWL_ENOMEM);
+
+    CHECK_INT(0, open_host(&host, NULL));
+    for (int i = 0; i < CALLERS; i++) {
+        callers[i] = (struct caller){.runtime = host.runtime, .number = i};
+        pthread_create(&callers[i].thread, NULL, call_often, &callers[i]);
+    }
+    while (global(host.runtime, "count") < CALLERS * CALLS)
+        twl_runtime_step(host.runtime, 10., 0.);
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(callers[i].thread, NULL);
+        CHECK_INT(0, callers[i].failed);
+    }
+    CHECK_INT(0, global(host.runtime, "unordered"));
+
+    CHECK_INT(0, host.unhandled);
+    CHECK_INT(0, twl_runtime_post_call(host.runtime, "nobody", NULL, 0));
+    twl_runtime_step(host.runtime, 10., 0.);
+    CHECK_INT(1, host.unhandled);
+    CHECK_INT(0, twl_runtime_post_call(host.runtime, "app.fail", NULL, 0));
+    twl_runtime_step(host.runtime, 10., 0.);
+    CHECK_INT(TWL_EINVAL, twl_runtime_post_call(host.runtime, NULL, NULL, 0));
+    CHECK_INT(TWL_EINVAL, twl_runtime_post_call(host.runtime, "app", NULL, 1));
+    CHECK_INT(TWL_EINVAL,
+              twl_runtime_post_call(host.runtime, "app", &failure, 1));
+    CHECK_INT(0, twl_runtime_post_call(host.runtime, "app.fail", NULL, 0));
+    twl_runtime_close(
+        host.runtime); /* drops the last one, tells of the other */
+    CHECK_INT(2, host.unhandled);
+}
+
 /* ---- Coming and going --------------------------------------------------------------------------------- */
 
 enum { TRAVELLERS = 4, PARCELS = 20000 };
@@ -524,6 +595,7 @@ int main(void)
     RUN(share_one_loop_of_the_host);
     RUN(keep_the_loop_of_the_host_while_they_wait_at_a_channel);
     RUN(pass_values_round_a_ring_of_threads);
+    RUN(take_calls_from_other_threads);
     RUN(lose_no_value_when_they_close_at_any_moment);
     return check_end();
 }

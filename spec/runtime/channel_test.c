@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * channel_test.c -- channels: values in order, each once; waiting, blocking, and going away. */
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -545,6 +546,37 @@ static void sends_when_there_is_room(void)
     twl_reactor_close(reactor);
 }
 
+static void *send_one(void *channel)
+{
+    twl_channel_send(channel, twl_integer(5), INFINITY);
+    return NULL;
+}
+
+/* In a loop of another kind, which looks at the descriptor only. */
+static void wakes_a_loop_of_another_kind(void)
+{
+    twl_reactor *reactor = reactor_new();
+    struct pollfd fd = {.fd = twl_reactor_fd(reactor), .events = POLLIN};
+    twl_channel *channel = channel_new(1);
+    twl_channel_end *end = end_new(reactor, channel);
+    struct reader reader = reader_of(end, 1);
+    pthread_t thread;
+
+    twl_channel_wait_start(&reader.wait, end);
+    pthread_create(&thread, NULL, send_one, channel);
+    while (reader.got == 0) {
+        twl_reactor_prepare(reactor);
+        CHECK(twl_reactor_timeout(reactor) <= 0);
+        poll(&fd, 1, twl_reactor_timeout(reactor) == 0 ? 0 : -1);
+        twl_reactor_step(reactor, 0);
+    }
+    CHECK_INT(5, reader.values[0]);
+    pthread_join(thread, NULL);
+    end_free(end);
+    twl_channel_release(channel);
+    twl_reactor_close(reactor);
+}
+
 /* ---- Reactors on threads ------------------------------------------------------------------------ */
 
 /* Receives in a reactor of its own until the channel is closed; one in [leaves] values, it goes
@@ -709,6 +741,7 @@ int main(void)
     RUN(may_be_closed_by_who_was_served);
     RUN(keeps_no_turn_to_itself);
     RUN(sends_when_there_is_room);
+    RUN(wakes_a_loop_of_another_kind);
     RUN_EVERYWHERE(gives_each_value_to_one_of_the_reactors);
     RUN(sets_the_threads_of_a_pool_free_that_is_closed);
     return check_end();
