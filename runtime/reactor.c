@@ -228,6 +228,7 @@ static void forget_jobs(struct twl__link *jobs)
 void twl_reactor_close(twl_reactor *reactor)
 {
     if (!reactor) return;
+    twl__wakeup_await_posters(reactor);
     twl__reactor_run_posts(reactor);
     twl__workers_close(
         reactor); /* first: what they call still finds a reactor */

@@ -68,6 +68,7 @@ struct twl_reactor {
 
     ev_async wakeup;
     _Atomic(struct twl__post *) posts; /* newest first */
+    atomic_int posting;                /* threads that are in twl_reactor_post() */
 
     struct twl__timers timers;
 
@@ -114,6 +115,9 @@ void twl__timers_arm(twl_reactor *reactor);
 
 void twl__wakeup_open(twl_reactor *reactor);
 void twl__wakeup_close(twl_reactor *reactor);
+/* Let threads come out of twl_reactor_post(): what one has posted may be why the reactor is closed,
+ * before that thread has returned. */
+void twl__wakeup_await_posters(twl_reactor *reactor);
 
 void twl__streams_close(twl_reactor *reactor);
 void twl__listeners_close(twl_reactor *reactor);

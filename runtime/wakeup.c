@@ -2,6 +2,7 @@
  * wakeup.c -- the one way into a reactor from other threads.
  * Posts form a lock-free stack that any thread pushes to and the reactor takes whole; the
  * nodes come from malloc, since the host's allocator need not be safe between threads. */
+#include <sched.h>
 #include <stdlib.h>
 
 #include "reactor.h"
@@ -18,6 +19,7 @@ int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
     struct twl__post *post = malloc(sizeof *post);
 
     if (!post) return TWL_ENOMEM;
+    atomic_fetch_add_explicit(&reactor->posting, 1, memory_order_relaxed);
     post->fn = fn;
     post->context = context;
     post->next = atomic_load_explicit(&reactor->posts, memory_order_relaxed);
@@ -26,7 +28,14 @@ int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
                                                   memory_order_relaxed)) {
     }
     twl__wake(reactor, &reactor->wakeup);
+    atomic_fetch_sub_explicit(&reactor->posting, 1, memory_order_release);
     return 0;
+}
+
+void twl__wakeup_await_posters(twl_reactor *reactor)
+{
+    while (atomic_load_explicit(&reactor->posting, memory_order_acquire) > 0)
+        sched_yield();
 }
 
 /* All posts so far, oldest first. */

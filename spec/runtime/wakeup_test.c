@@ -96,6 +96,7 @@ static void answer(void *context)
 {
     struct ping *ping = context;
 
+    if (ping->left == 0) return; /* one may be left for the end */
     twl_reactor_post(ping->other, answer, ping->partner);
     if (--ping->left == 0) twl_reactor_break(ping->reactor);
 }
@@ -188,6 +189,37 @@ static void calls_at_its_end_what_was_posted(void)
     CHECK_TEXT("a", order);
 }
 
+static void mark_closed(void *closed)
+{
+    *(bool *)closed = true;
+}
+
+struct closing {
+    twl_reactor *reactor;
+    bool closed;
+};
+
+static void *post_end(void *context)
+{
+    struct closing *closing = context;
+    twl_reactor_post(closing->reactor, mark_closed, &closing->closed);
+    return NULL;
+}
+
+/* While the thread that posted may not have returned from that. */
+static void may_be_closed_by_what_is_posted(void)
+{
+    for (int i = 0; i < 200; i++) {
+        struct closing closing = {reactor_new(), false};
+        pthread_t thread;
+
+        pthread_create(&thread, NULL, post_end, &closing);
+        while (!closing.closed) twl_reactor_step(closing.reactor, 0.);
+        twl_reactor_close(closing.reactor);
+        pthread_join(thread, NULL);
+    }
+}
+
 int main(void)
 {
     check_begin();
@@ -195,6 +227,7 @@ int main(void)
     RUN_EVERYWHERE(wakes_a_reactor_that_waits_for_nothing_else);
     RUN_EVERYWHERE(loses_no_wake_up_between_two_reactors);
     RUN(keeps_posts_until_it_is_run);
+    RUN(may_be_closed_by_what_is_posted);
     RUN(runs_a_post_of_a_post_in_a_later_turn);
     RUN(calls_at_its_end_what_was_posted);
     return check_end();
