@@ -30,6 +30,14 @@ describe("scripts/embed", function()
     end)
   end
 
+  it("says hello in at most 20 lines", function()
+    local outcome = child.run { program "hello" }
+    assert.same({ status = 0, stdout = ("hello from %s\n"):format(require("twistlua")._VERSION), stderr = "" }, outcome)
+    local lines = 0
+    for _ in io.lines("scripts/embed/hello.c") do lines = lines + 1 end
+    assert.is_true(lines <= 20)
+  end)
+
   it("has runtimes on threads work at what comes through a channel", function()
     local outcome = child.run { program "channels" }
     assert.same({ status = 0, stdout = "the squares of 1 to 12 make 650\n", stderr = "" }, outcome)
