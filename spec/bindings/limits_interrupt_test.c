@@ -18,12 +18,8 @@ static const char *const RUNAWAYS[] = {
     "coroutine.wrap(function() coroutine.wrap(function() pcall(f) end)() "
     "end)()",
     "local function f() coroutine.wrap(f)() end while true do pcall(f) end",
-    "local begun\n"
-    "while true do setmetatable({}, {__gc = function()\n"
-    "  if begun then return end\n"
-    "  begun = true\n"
-    "  while true do local t = {} end\n"
-    "end}) end",
+    "setmetatable({}, {__gc = function() while true do local t = {} end end})\n"
+    "collectgarbage() while true do local t = {} end",
 #ifndef __SANITIZE_THREAD__
     "while true do end",
     "while true do pcall(function() while true do end end) end",
