@@ -22,6 +22,7 @@ groups (all of them without one):
   http        HTTP servers under wrk's load; rows: hello pipelined large
   http_files  large responses and files against nginx with sendfile; rows: memory 100k 1m
   http_client requests to nginx; rows: one many
+  limits      what the limits of a runtime cost; rows: calls tables strings objects coroutines timers
 
 options:
   --quick            a few seconds a row: does it run, not how fast
@@ -34,7 +35,7 @@ $TWISTLUA is the program measured, by default build/release/twistlua.
 
 local GROUPS = {
   "echo", "udp", "tls", "websocket", "timers", "startup", "spawn", "deferred", "http1", "http", "http_files",
-  "http_client",
+  "http_client", "limits",
 }
 
 local function fail(message)

@@ -1333,7 +1333,8 @@ function core.deferred.resume(coroutine, ...) end
 function core.deferred.wrap(f) end
 function core.deferred.close(coroutine) end
 
----What the runtime uses of memory, in bytes. Where no host counts it, Lua's own part alone.
+---`require "twistlua".memory()`: what the runtime uses of memory, in bytes. Where no host counts it, Lua's own part
+---alone.
 ---@return integer used
 ---@return integer|nil peak the most it has been
 ---@return integer|nil limit the host's `memory_limit`
