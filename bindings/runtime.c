@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "abi.h"
+#include "sandbox.h"
 #include "turn.h"
 
 /* ---- Entering ---------------------------------------------------------------------------- */
@@ -113,6 +114,8 @@ static int set_up(lua_State *L)
     rc = open_reactor(runtime);
     if (rc == 0) twl__runtime_start_limits(runtime, L);
     if (rc < 0) context->runtime = NULL;
+    if (rc == 0 && runtime->capabilities)
+        twl__sandbox_install(L, runtime->capabilities, false);
     lua_pushinteger(L, rc);
     return 1;
 }
@@ -162,8 +165,19 @@ static void dispose(twl_runtime *runtime)
 {
     const twl__memory *memory = &runtime->memory;
 
+    twl_capabilities_close(runtime->capabilities);
     twl__runtime_error_free(runtime);
     memory->alloc(memory->alloc_context, runtime, sizeof *runtime, 0);
+}
+
+static int permit(twl_runtime *runtime)
+{
+    const twl_config *config = &runtime->config;
+
+    if (!config->capabilities) return 0;
+    return twl_capabilities_open(config->capabilities, config->alloc,
+                                 config->alloc_context, NULL, 0,
+                                 &runtime->capabilities);
 }
 
 int twl_runtime_open(const twl_config *config, twl_runtime **out)
@@ -173,8 +187,11 @@ int twl_runtime_open(const twl_config *config, twl_runtime **out)
     int rc = make(config, NULL, &runtime);
 
     if (rc < 0) return rc;
-    L = lua_newstate(runtime->config.alloc, runtime->config.alloc_context);
-    rc = L ? complete(runtime, L) : TWL_ENOMEM;
+    rc = permit(runtime);
+    L = rc < 0 ? NULL
+               : lua_newstate(runtime->config.alloc,
+                              runtime->config.alloc_context);
+    if (rc == 0) rc = L ? complete(runtime, L) : TWL_ENOMEM;
     if (rc < 0) {
         if (L) twl__limits_close_state(&runtime->limits, L);
         twl__runtime_end_limits(runtime, NULL);
@@ -192,8 +209,13 @@ int twl_runtime_attach(lua_State *L, const twl_config *config,
     int rc = make(config, L, &runtime);
 
     if (rc < 0) return rc;
-    if ((rc = complete(runtime, L)) < 0) {
-        if (runtime->context) runtime->context->runtime = NULL;
+    rc = permit(runtime);
+    if (rc == 0) rc = complete(runtime, L);
+    if (rc < 0) {
+        if (runtime->context) {
+            runtime->context->runtime = NULL;
+            runtime->context->capabilities = NULL;
+        }
         twl__runtime_end_limits(runtime, L);
         dispose(runtime);
         return rc;

@@ -15,6 +15,7 @@ struct twl_runtime {
     struct twl__limits limits;
     twl__memory memory;   /* all of it but this struct */
     const char *thread;   /* that it belongs to */
+    twl_capabilities *capabilities; /* NULL: everything is permitted */
     bool attached;        /* the state is the host's */
     bool closing;         /* closed by the host, and not yet gone */
     bool running;         /* a script of the host's may run the reactor */

@@ -2219,7 +2219,9 @@ typedef struct twl_config {
     /* The script has stopped the reactor, or twl_runtime_stop() has: nothing is listening or
      * connected any more. */
     void (*on_stop)(twl_runtime *runtime);
-    const char *const *capabilities; /* NULL-terminated; NULL: everything is allowed */
+    /* Words as twl_capabilities_open() takes them, which twl_capabilities_check() explains if they
+     * are refused, with a NULL behind them. NULL: everything is permitted. */
+    const char *const *capabilities;
     const char *path; /* package.path; NULL: Lua's; "": modules inside the library only */
 } twl_config;
 

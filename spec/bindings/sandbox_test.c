@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ * sandbox_test.c -- a host's runtime with capabilities: what its scripts get, and what they do not. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "check.h"
+
+static twl_runtime *open_with(const char *word)
+{
+    const char *words[] = {word, NULL};
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+
+    config.alloc = counted_alloc;
+    config.capabilities = words;
+    if (!CHECK_INT(0, twl_runtime_open(&config, &runtime))) exit(1);
+    return runtime;
+}
+
+static int run(twl_runtime *runtime, const char *script)
+{
+    return twl_runtime_load(runtime, script, strlen(script), "test");
+}
+
+static void permits_what_is_named(void)
+{
+    twl_runtime *runtime = open_with("env=HOME");
+
+    CHECK_INT(0, run(runtime, "assert(os.getenv 'HOME')"));
+    CHECK(run(runtime, "os.getenv 'PATH'") < 0);
+    CHECK_TEXT("PermissionError", twl_runtime_error(runtime)->kind);
+    CHECK_TEXT("reading the variable PATH is not permitted (--allow-env=PATH)",
+               twl_runtime_error(runtime)->message);
+    twl_runtime_close(runtime);
+}
+
+static void permits_nothing_by_an_empty_list(void)
+{
+    twl_runtime *runtime = open_with(NULL);
+
+    CHECK_INT(0, run(runtime, "assert(not io.open '/etc/passwd')"));
+    CHECK_INT(0, run(runtime, "assert(require 'twistlua.defer')"));
+    CHECK(run(runtime, "require('twistlua.reactor'):listenTCP(0, "
+                       "require('twistlua.protocol').Factory())") < 0);
+    CHECK_TEXT("PermissionError", twl_runtime_error(runtime)->kind);
+    twl_runtime_close(runtime);
+}
+
+static void permits_everything_without_a_list(void)
+{
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+
+    config.alloc = counted_alloc;
+    CHECK_INT(0, twl_runtime_open(&config, &runtime));
+    CHECK_INT(0, run(runtime, "assert(io.open '/etc/passwd'):close()"));
+    CHECK_INT(0, run(runtime, "assert(debug.getregistry())"));
+    twl_runtime_close(runtime);
+}
+
+/* The process is the host's. */
+static void keeps_scripts_from_ending_the_process(void)
+{
+    twl_runtime *runtime = open_with("run");
+
+    CHECK(run(runtime, "os.exit(3)") < 0);
+    CHECK(run(runtime, "os.setlocale 'C'") < 0);
+    twl_runtime_close(runtime);
+}
+
+static void keeps_runtimes_apart(void)
+{
+    twl_runtime *one = open_with("read=/etc"), *other = open_with("read=/usr");
+
+    CHECK_INT(0, run(one, "assert(io.open '/etc/passwd')"));
+    CHECK_INT(0, run(other, "assert(not io.open '/etc/passwd')"));
+    twl_runtime_close(one);
+    CHECK_INT(0, run(other, "assert(not io.open '/etc/passwd')"));
+    twl_runtime_close(other);
+}
+
+static void refuses_bad_words(void)
+{
+    const char *words[] = {"read=/", "nett=x", NULL};
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+    lua_State *L;
+    char error[200];
+
+    config.alloc = counted_alloc;
+    config.capabilities = words;
+    CHECK_INT(TWL_EINVAL, twl_runtime_open(&config, &runtime));
+    CHECK(!runtime);
+    CHECK_INT(TWL_EINVAL, twl_capabilities_check(words, error, sizeof error));
+    CHECK_TEXT("bad capability 'nett=x': those that there are: net, read, "
+               "write, run, env",
+               error);
+    L = luaL_newstate();
+    CHECK_INT(TWL_EINVAL, twl_runtime_attach(L, &config, &runtime));
+    lua_close(L);
+}
+
+/* What the host's state has of its own stays. */
+static void confines_a_state_of_the_host(void)
+{
+    const char *words[] = {NULL};
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+    lua_State *L = luaL_newstate();
+
+    luaL_openlibs(L);
+    config.capabilities = words;
+    CHECK_INT(0, twl_runtime_attach(L, &config, &runtime));
+    CHECK_INT(0, run(runtime, "assert(not io.open '/etc/passwd')"));
+    CHECK_INT(0, run(runtime, "assert(not package.loadlib)"));
+    CHECK_INT(0, run(runtime, "assert(not debug.getregistry)"));
+    CHECK_INT(0, run(runtime, "assert(not load(string.dump(print ~= 1 and "
+                              "function() end)))"));
+    twl_runtime_close(runtime);
+}
+
+static void *scarce(void *context, void *block, size_t old_size,
+                    size_t new_size)
+{
+    long *left = context;
+
+    if (new_size > old_size && (*left)-- <= 0) return NULL;
+    return counted_alloc(NULL, block, old_size, new_size);
+}
+
+static void opens_or_says_that_memory_is_short(void)
+{
+    const char *words[] = {"net=localhost:80", "read=/etc", NULL};
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+    long left;
+    int rc = TWL_ENOMEM;
+
+    config.alloc = scarce;
+    config.alloc_context = &left;
+    config.capabilities = words;
+    for (long count = 0; rc == TWL_ENOMEM && count < 100000; count += 7) {
+        left = count;
+        rc = twl_runtime_open(&config, &runtime);
+    }
+    if (!CHECK_INT(0, rc)) return;
+    left = 1000000;
+    CHECK_INT(0, run(runtime, "assert(io.open '/etc/passwd')"));
+    twl_runtime_close(runtime);
+}
+
+int main(void)
+{
+    RUN(permits_what_is_named);
+    RUN(permits_nothing_by_an_empty_list);
+    RUN(permits_everything_without_a_list);
+    RUN(keeps_scripts_from_ending_the_process);
+    RUN(keeps_runtimes_apart);
+    RUN(refuses_bad_words);
+    RUN(confines_a_state_of_the_host);
+    RUN(opens_or_says_that_memory_is_short);
+    return check_end();
+}
