@@ -213,7 +213,7 @@ static int wait_cancel(lua_State *L)
 
 static int wait_gc(lua_State *L)
 {
-    struct wait *wait = lua_touserdata(L, 1);
+    struct wait *wait = twl__object_check(L, 1);
 
     twl_channel_wait_cancel(&wait->base);
     twl_message_free(wait->base.message);

@@ -120,7 +120,7 @@ static int channel_shared(lua_State *L)
 
 static int channel_gc(lua_State *L)
 {
-    struct twl__channel *self = lua_touserdata(L, 1);
+    struct twl__channel *self = twl__object_check(L, 1);
 
     if (self->has_end) twl_channel_end_close(twl__channel_end_of(self));
     self->has_end = false;

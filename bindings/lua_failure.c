@@ -253,6 +253,7 @@ static int get(lua_State *L)
     if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
     lua_pushliteral(L, "value");
     if (lua_rawequal(L, 2, -1)) {
+        check(L);
         lua_getiuservalue(L, 1, VALUE);
         return 1;
     }

@@ -327,7 +327,7 @@ static int stopped(lua_State *L)
 {
     twl_runtime *runtime = twl__context_of(L)->runtime;
 
-    if (runtime->config.on_stop) runtime->config.on_stop(runtime);
+    if (runtime && runtime->config.on_stop) runtime->config.on_stop(runtime);
     return 0;
 }
 
