@@ -129,7 +129,7 @@ local PermissionError = define("PermissionError", Error)
 ---@param message string ends with the option in parentheses
 function PermissionError:init(message)
   self.message, self.code = message, "EDENIED"
-  local permission, resource = message:match("%(%-%-allow%-(%a+)=?(.-)%)$")
+  local permission, resource = message:match(".*%(%-%-allow%-(%a+)=?(.-)%)$")
   self.permission = permission
   self.resource = resource ~= "" and resource or nil
 end

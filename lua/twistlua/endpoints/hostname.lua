@@ -162,13 +162,15 @@ local function classOf(attempts)
   for _, attempt in ipairs(attempts) do
     if attempt.failure.value.__name ~= name then return errors.ConnectError end
   end
+  if name == "PermissionError" then return errors.PermissionError end
   local class = errors[name]
   return class and class:is(errors.ConnectError) and class or errors.ConnectError
 end
 
 function Race:combine(class)
   local err = class(("%s: %s"):format(self.endpoint, describe(self.attempts)))
-  err.attempts = {}
+  local first = self.attempts[1].failure.value
+  err.permission, err.resource, err.attempts = first.permission, first.resource, {}
   for i, attempt in ipairs(self.attempts) do
     err.attempts[i] = { address = attempt.address, failure = attempt.failure }
   end
