@@ -202,7 +202,8 @@ static bool is_plain(lua_State *L)
     if (lua_type(L, RESPOND_BODY) != LUA_TSTRING ||
         lua_rawlen(L, RESPOND_BODY) == 0 || is_set(L, RESPOND_REQUEST, MORE) ||
         is_set(L, RESPOND_REQUEST, FINISHED) ||
-        get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA)
+        get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA ||
+        lua_rawlen(L, -1) < sizeof *head) /* another's: let Lua find out */
         return false;
     head = lua_touserdata(L, -1);
     if (!asks_plainly(L, &head->parsed)) return false;
