@@ -43,6 +43,23 @@ describe("scripts/embed", function()
     assert.same({ status = 0, stdout = "the squares of 1 to 12 make 650\n", stderr = "" }, outcome)
   end)
 
+  it("does what scripts await on threads, and awaits a script", function()
+    assert.same({ status = 0, stdout = "385\n", stderr = "" }, child.run { program "operations" })
+  end)
+
+  it("survives scripts without limits of their own", function()
+    local outcome = child.run { program "limits" }
+    assert.same({ 0, "" }, { outcome.status, outcome.stderr })
+    local lines = {}
+    for line in outcome.stdout:gmatch("[^\n]+") do lines[#lines + 1] = line:match("[^:]*$") end
+    assert.same({
+      " ok", "it takes a lot of memory", " not enough memory",
+      " more than 0.02 seconds without a return to the reactor",
+      " more than 0.02 seconds without a return to the reactor",
+      " ok", " interrupted by the host", " ok",
+    }, lines)
+  end)
+
   it("is built, all of it", function()
     local sources <close> = assert(io.popen("ls scripts/embed/*.c"))
     for path in sources:lines() do
