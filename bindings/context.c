@@ -140,7 +140,9 @@ static int context_gc(lua_State *L)
     context->closed = true;
     if (context->runtime) twl__runtime_lose_state(context->runtime);
     twl_reactor_close(context->reactor);
-    context->reactor = NULL;
+    twl_reactor_close(context->retired);
+    context->reactor = context->retired = NULL;
+    if (context->ended) twl__runtime_dispose(context->ended);
     return 0;
 }
 
@@ -219,6 +221,8 @@ twl_context *twl__context_open(lua_State *L)
 
 twl_reactor *twl__context_reactor(lua_State *L, twl_context *context)
 {
+    if (context->retired)
+        luaL_error(L, "the reactor is closed: the host has ended its runtime");
     if (!context->reactor)
         luaL_error(L, "the reactor is not open: require 'twistlua.reactor'");
     return context->reactor;

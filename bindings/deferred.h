@@ -216,6 +216,10 @@ void twl__unhandled_guard(twl__deferreds *all);
 bool twl__leash_put_on(lua_State *L, int task);
 void twl__leash_take_off(lua_State *L, int task);
 
+/* A lua_CFunction: cancel all tasks that wait, and close the coroutines of those that then still
+ * do. */
+int twl__tasks_end(lua_State *L);
+
 void twl__unhandled_open(lua_State *L, twl__deferreds *all);
 
 /* ---- Coroutines (lua_coroutine.c) ---------------------------------------- */

@@ -273,15 +273,14 @@ static struct settlement *copy(twl_value value, const char *message)
 {
     bool is_bytes = value.kind == TWL_BYTES;
     const char *bytes = is_bytes ? value.as.bytes.data : message;
-    size_t length = message ? strlen(message) + 1 : 0;
+    size_t rest = message ? strlen(message) + 1 : 0;
+    size_t length = is_bytes ? value.as.bytes.length : rest;
     struct settlement *settlement;
 
-    if (is_bytes) length = value.as.bytes.length;
     settlement = malloc(sizeof *settlement + length);
     if (!settlement) return NULL;
-    settlement->next = NULL;
-    settlement->value = value;
-    settlement->message = message ? settlement->bytes : NULL;
+    *settlement = (struct settlement){.value = value};
+    if (message) settlement->message = settlement->bytes;
     if (length > 0) memcpy(settlement->bytes, bytes, length);
     if (is_bytes) settlement->value.as.bytes.data = settlement->bytes;
     return settlement;
@@ -487,6 +486,7 @@ void twl__operations_close(twl_runtime *runtime)
 
     if (!port) return;
     tell(port);
+    while (port->pending > 0) count(port, -1);
     pthread_mutex_lock(&port->lock);
     port->runtime = NULL;
     pthread_mutex_unlock(&port->lock);

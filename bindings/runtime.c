@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * runtime.c -- the life of a host's runtime: opened or attached, entered, closed.
  * See runtime.h for what closing waits for. */
+#include "deferred.h"
 #include "operation.h"
 
 #include <lualib.h>
@@ -105,7 +106,7 @@ static int set_up(lua_State *L)
     }
     luaL_requiref(L, "twistlua", luaopen_twistlua, 0);
     context = twl__context_open(L);
-    if (context->reactor || context->closed || context->main) {
+    if (context->reactor || context->retired || context->main) {
         lua_pushinteger(L, TWL_EALREADY);
         return 1;
     }
@@ -161,7 +162,7 @@ static int make(const twl_config *given, lua_State *L, twl_runtime **out)
     return 0;
 }
 
-static void dispose(twl_runtime *runtime)
+void twl__runtime_dispose(twl_runtime *runtime)
 {
     const twl__memory *memory = &runtime->memory;
 
@@ -195,7 +196,7 @@ int twl_runtime_open(const twl_config *config, twl_runtime **out)
     if (rc < 0) {
         if (L) twl__limits_close_state(&runtime->limits, L);
         twl__runtime_end_limits(runtime, NULL);
-        dispose(runtime);
+        twl__runtime_dispose(runtime);
         return rc;
     }
     *out = runtime;
@@ -217,7 +218,7 @@ int twl_runtime_attach(lua_State *L, const twl_config *config,
             runtime->context->capabilities = NULL;
         }
         twl__runtime_end_limits(runtime, L);
-        dispose(runtime);
+        twl__runtime_dispose(runtime);
         return rc;
     }
     *out = runtime;
@@ -234,16 +235,63 @@ void twl__runtime_lose_state(twl_runtime *runtime)
     runtime->context = NULL;
 }
 
+/* stop_listening(): if there is a reactor module to do that */
+static int stop_listening(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "twistlua.reactor") != LUA_TTABLE) return 0;
+    lua_getfield(L, -1, "_stopListening");
+    lua_insert(L, -2);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+/* The order is that of twl_runtime_close() in twistlua.h. */
+static void end_scripts(twl_runtime *runtime)
+{
+    twl_context *context = runtime->context;
+
+    twl__call(context, stop_listening, NULL, "Closing ports");
+    twl__call(context, twl__tasks_end, NULL, "Ending coroutines");
+    twl__operations_cancel(runtime);
+    twl__runtime_calls_close(runtime);
+    twl__reactor_run_posts(context->reactor);
+    twl__operations_close(runtime);
+}
+
+/* The host's state lives on, with objects of ours in it: they keep the reactor's memory, and the
+ * runtime's, which counts theirs. */
+static void leave_state(twl_runtime *runtime)
+{
+    twl_context *context = runtime->context;
+
+    context->entered--;
+    twl__reactor_retire(context->reactor);
+    context->retired = context->reactor;
+    context->reactor = NULL;
+    context->runtime = NULL;
+    context->ended = runtime;
+    twl__runtime_end_limits(runtime, context->L);
+}
+
 static void destroy(twl_runtime *runtime)
 {
     twl_context *context = runtime->context;
 
-    if (context) {
-        context->entered++; /* whoever closes again finds it being done */
-        twl__limits_close_state(&runtime->limits, context->L);
+    if (!context) { /* the host has closed its state */
+        twl__runtime_dispose(runtime);
+        return;
     }
+    runtime->closing = true;
+    context->entered++; /* whoever closes again finds it being done */
+    if (lua_checkstack(context->L, LUA_MINSTACK)) end_scripts(runtime);
+    if (runtime->attached) {
+        leave_state(runtime);
+        return;
+    }
+    twl__limits_close_state(&runtime->limits, context->L);
     twl__runtime_end_limits(runtime, NULL);
-    dispose(runtime);
+    twl__runtime_dispose(runtime);
 }
 
 /* On a host's loop, no call of ours is left on the stack but, maybe, one in which the host turns

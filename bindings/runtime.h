@@ -84,6 +84,9 @@ void twl__runtime_end_limits(twl_runtime *runtime, lua_State *L);
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
+/* Free it, of which nothing is left but the memory. */
+void twl__runtime_dispose(twl_runtime *runtime);
+
 /* The Lua state goes: whatever may still call into it is ended. */
 void twl__runtime_lose_state(twl_runtime *runtime);
 

@@ -170,6 +170,8 @@ void twl__unhandled_guard(twl__deferreds *all)
 
 /* ---- Leashes: tasks that are never resumed ------------------------------- */
 
+enum { LEASH_THREAD = 1, LEASH_TASK, LEASH_VALUES = LEASH_TASK };
+
 /* The leash of a task is collected with it. It is then missing from the table of the waiting,
  * which is weak, unless the universe is being closed: then there is nothing to report. */
 static int leash_gc(lua_State *L)
@@ -177,7 +179,7 @@ static int leash_gc(lua_State *L)
     lua_State *thread;
 
     lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
-    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, 1, LEASH_THREAD);
     thread = lua_tothread(L, -1);
     if (!thread || lua_rawgetp(L, 2, lua_touserdata(L, 1)) != LUA_TNIL)
         return 0;
@@ -193,7 +195,7 @@ static int leash_gc(lua_State *L)
 static int make_leash(lua_State *L)
 {
     twl__task *task = lua_touserdata(L, 1);
-    void *leash = lua_newuserdatauv(L, 0, 1);
+    void *leash = lua_newuserdatauv(L, 0, LEASH_VALUES);
 
     lua_rawgetp(L, LUA_REGISTRYINDEX, &LEASH_KEY);
     lua_setmetatable(L, -2);
@@ -202,7 +204,9 @@ static int make_leash(lua_State *L)
     lua_rawsetp(L, -2, leash);
     lua_pop(L, 1);
     lua_getiuservalue(L, 1, TWL__RESULT);
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, LEASH_THREAD);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, LEASH_TASK);
     lua_setiuservalue(L, 1, TWL__LEASH);
     task->leashed = true;
     return 0;
@@ -224,6 +228,99 @@ void twl__leash_take_off(lua_State *L, int task)
     lua_setiuservalue(L, -2, 1);
     lua_pop(L, 1);
     ((twl__task *)lua_touserdata(L, task))->leashed = false;
+}
+
+/* ---- The end of all tasks ------------------------------------------------ */
+
+/* Push a list of the tasks that wait. [-0, +1] */
+static void list_waiting(lua_State *L)
+{
+    int list = lua_gettop(L) + 1;
+
+    lua_newtable(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &WAITING_KEY);
+    lua_pushnil(L);
+    while (lua_next(L, list + 1)) {
+        lua_getiuservalue(L, -1, LEASH_THREAD);
+        if (lua_tothread(L, -1)) {
+            lua_getiuservalue(L, -2, LEASH_TASK);
+            lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+        }
+        lua_pop(L, 2);
+    }
+    lua_settop(L, list);
+}
+
+/* Close the coroutine of the task at [index], so that its variables <close>. Whatever fires what
+ * it waited for finds it ended. */
+static void close_task(lua_State *L, int index)
+{
+    twl__task *task = lua_touserdata(L, index);
+    lua_State *thread = task->thread;
+
+    if (!thread || lua_status(thread) != LUA_YIELD) return;
+    lua_getiuservalue(L, index, TWL__RESULT); /* it stays until it is closed */
+    twl__leash_take_off(L, index);
+    task->thread = NULL;
+    if (twl__close_thread(thread, L) != LUA_OK) {
+        lua_xmove(thread, L, 1);
+        twl__failure_ensure(L);
+        twl__report(L, "Error in closing a coroutine");
+    }
+    lua_pop(L, 1);
+}
+
+/* ignore_cancellation(failure): nobody need handle one that is the universe's end */
+static int ignore_cancellation(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "check");
+    lua_pushvalue(L, 1);
+    lua_pushliteral(L, "CancelledError");
+    lua_call(L, 2, 1);
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+static void cancel_task(lua_State *L, int index)
+{
+    lua_getfield(L, index, "addErrback");
+    lua_pushvalue(L, index);
+    lua_pushcfunction(L, ignore_cancellation);
+    lua_call(L, 2, 0);
+    if (twl__deferred_cancel(L, index)) return;
+    twl__failure_ensure(L);
+    twl__report(L, "Error in the canceller of an awaited Deferred");
+}
+
+/* Do it to each task that waits; returns whether there was any. [-0, +0] */
+static bool for_each_waiting(lua_State *L, void (*end)(lua_State *L, int index))
+{
+    int list = lua_gettop(L) + 1;
+    lua_Integer count;
+
+    list_waiting(L);
+    count = (lua_Integer)lua_rawlen(L, list);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, list, i);
+        end(L, list + 1);
+        lua_settop(L, list);
+    }
+    lua_settop(L, list - 1);
+    return count > 0;
+}
+
+int twl__tasks_end(lua_State *L)
+{
+    enum { ROUNDS = 10 }; /* of those that what is closed starts anew */
+
+    for_each_waiting(L, cancel_task);
+    for (int i = 0; i < ROUNDS && for_each_waiting(L, close_task); i++) {
+    }
+    return 0;
 }
 
 /* ---- Opening ------------------------------------------------------------- */

@@ -225,13 +225,10 @@ static void forget_jobs(struct twl__link *jobs)
     while (!twl__list_empty(jobs)) twl__unlink(jobs->next);
 }
 
-void twl_reactor_close(twl_reactor *reactor)
+/* What objects may be in once more after the reactor was retired, too. */
+static void close_objects(twl_reactor *reactor)
 {
-    if (!reactor) return;
-    twl__wakeup_await_posters(reactor);
-    twl__reactor_run_posts(reactor);
-    twl__workers_close(
-        reactor); /* first: what they call still finds a reactor */
+    twl__workers_close(reactor); /* what they call still finds the rest */
     twl__channel_ends_close(reactor);
     twl__streams_close(reactor);
     twl__listeners_close(reactor);
@@ -243,18 +240,48 @@ void twl_reactor_close(twl_reactor *reactor)
     twl__signals_close(reactor);
     twl__resolver_close(reactor);
     twl__timers_close(reactor);
-    twl__foreign_close(reactor);
-    twl__wakeup_close(reactor);
-    twl__tls_close_reactor(reactor);
     twl__segments_close(reactor);
     forget_jobs(&reactor->jobs);
     forget_jobs(&reactor->running_jobs);
     ev_idle_stop(reactor->loop, &reactor->busy);
+}
+
+/* Close all but the memory. */
+static void shut(twl_reactor *reactor)
+{
+    twl__wakeup_await_posters(reactor);
+    twl__reactor_run_posts(reactor);
+    close_objects(reactor);
+    twl__foreign_close(reactor);
+    twl__wakeup_close(reactor);
     ev_ref(reactor->loop);
     ev_prepare_stop(reactor->loop, &reactor->before_wait);
     if (reactor->owns_loop) ev_loop_destroy(reactor->loop);
     twl_fd_close(reactor->reserve_fd);
+    reactor->reserve_fd = -1;
     twl__free(reactor, reactor->read_buffer, TWL__READ_SIZE);
+    reactor->read_buffer = NULL;
+}
+
+void twl__reactor_retire(twl_reactor *reactor)
+{
+    shut(reactor);
+    /* Watchers that are started by mistake are in a loop that nobody runs. */
+    reactor->loop = ev_loop_new(EVBACKEND_SELECT | EVFLAG_NOENV);
+    reactor->owns_loop = true;
+    reactor->retired = true;
+}
+
+void twl_reactor_close(twl_reactor *reactor)
+{
+    if (!reactor) return;
+    if (reactor->retired) {
+        close_objects(reactor);
+        ev_loop_destroy(reactor->loop);
+    } else {
+        shut(reactor);
+    }
+    twl__tls_close_reactor(reactor); /* sessions may have outlived the rest */
     reactor->alloc(reactor->alloc_context, reactor, sizeof *reactor, 0);
 }
 

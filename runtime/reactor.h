@@ -49,6 +49,7 @@ struct twl_reactor {
     struct ev_loop *loop;
     bool owns_loop;
     bool running;
+    bool retired; /* see twl__reactor_retire() */
     bool broken; /* twl_reactor_break() was called */
     unsigned depth;  /* of ev_run() calls, the reactor's own included */
     double deadline; /* of a step with a budget; 0: none */

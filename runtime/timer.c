@@ -298,6 +298,10 @@ void twl__timers_close(twl_reactor *reactor)
     twl__free(reactor, timers->heap, timers->capacity * sizeof *timers->heap);
     twl__free(reactor, timers->slots,
               timers->slot_capacity * sizeof *timers->slots);
+    timers->heap = NULL;
+    timers->slots = NULL;
+    timers->capacity = timers->slot_capacity = 0;
+    timers->free_slot = IDLE;
     ev_timer_stop(reactor->loop, &timers->alarm);
 }
 

@@ -24,6 +24,10 @@ bool twl__reactor_has_work(const twl_reactor *reactor);
 /* Call what was posted so far. */
 void twl__reactor_run_posts(twl_reactor *reactor);
 
+/* Close everything in the reactor and leave the host's loop, but keep its memory until
+ * twl_reactor_close(): objects that were in it may still be looked at, stopped and closed. */
+void twl__reactor_retire(twl_reactor *reactor);
+
 /* Somebody waits for what other threads will post: a host's loop does not end meanwhile. As many
  * calls with false as with true. */
 void twl__reactor_hold(twl_reactor *reactor, bool held);

@@ -314,6 +314,11 @@ function Reactor:_stopForHost()
   self:stop()
 end
 
+-- The first thing that twl_runtime_close does.
+function Reactor:_stopListening()
+  network.stopListening()
+end
+
 -- What most programs do without: the methods of an area stand in a module, which its first call loads.
 local AREAS = {
   ["twistlua.reactor.streams"] = {

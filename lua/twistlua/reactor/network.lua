@@ -129,13 +129,20 @@ local function keys(set)
   return list
 end
 
+---Close every port.
+function network.stopListening()
+  for _, port in ipairs(keys(network.ports)) do
+    guard.run("Unhandled error in stopListening", port.stopListening, port)
+  end
+end
+
 ---Close every port, give up every attempt, lose every connection.
 function network.disconnectAll()
   for _, connector in ipairs(keys(network.connecting)) do
     guard.run("Unhandled error in ending an attempt to connect", connector._giveUp, connector,
                   errors.ConnectError("the reactor was stopped"))
   end
-  for _, port in ipairs(keys(network.ports)) do port:stopListening() end
+  network.stopListening()
   for _, transport in ipairs(core.transport.live()) do core.transport.lose(transport) end
   for _, pipe in ipairs(core.pipe.live()) do pipe:lose() end
 end
