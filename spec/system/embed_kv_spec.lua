@@ -31,7 +31,7 @@ describe("scripts/embed/kv", function()
     write("stubborn", "function command() while true do pcall(function() while true do end end) end end")
     write("greedy", "function command() local t = {} while true do t[#t + 1] = ('x'):rep(10000 + #t) end end")
     write("broken", "function command( return end")
-    write("nosy", "function command() return tostring(io.open('/etc/passwd')) end")
+    write("nosy", "function command() return assert(io.open('/etc/passwd')) end")
     server = child.start { HOST, "scripts/embed/kv_server.lua", folder, "0" }
     port = tonumber(server:line():match("listening on port (%d+)"))
   end)
