@@ -8,9 +8,10 @@
 #include "http.h"
 #include "transport.h"
 
-/* Upvalues: besides the context and the metatable of transports, the names of fields. */
+/* Upvalues: besides the context and the metatables of transports and heads, the names of fields. */
 enum upvalue {
     TRANSPORTS = 2,
+    HEADS,
     INPUT,
     AT,
     HEAD,
@@ -93,6 +94,17 @@ static void set_boolean(lua_State *L, int index, enum upvalue name, bool value)
     lua_pushvalue(L, lua_upvalueindex(name));
     lua_pushboolean(L, value);
     lua_rawset(L, index);
+}
+
+/* Whether the userdata at the top, which a script may have put there, is of the class. */
+static bool is_of(lua_State *L, enum upvalue class)
+{
+    bool same;
+
+    if (!lua_getmetatable(L, -1)) return false;
+    same = lua_rawequal(L, -1, lua_upvalueindex(class));
+    lua_pop(L, 1);
+    return same;
 }
 
 /* ---- Requests ------------------------------------------------------------------------------ */
@@ -202,8 +214,7 @@ static bool is_plain(lua_State *L)
     if (lua_type(L, RESPOND_BODY) != LUA_TSTRING ||
         lua_rawlen(L, RESPOND_BODY) == 0 || is_set(L, RESPOND_REQUEST, MORE) ||
         is_set(L, RESPOND_REQUEST, FINISHED) ||
-        get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA ||
-        lua_rawlen(L, -1) < sizeof *head) /* another's: let Lua find out */
+        get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA || !is_of(L, HEADS))
         return false;
     head = lua_touserdata(L, -1);
     if (!asks_plainly(L, &head->parsed)) return false;
@@ -245,14 +256,10 @@ static void out_response(lua_State *L, struct twl__out *out)
 /* The transport of the channel, where that is one of ours. [-0, +1] */
 static struct twl__transport *transport_of(lua_State *L)
 {
-    bool ours;
-
     if (get(L, RESPOND_CHANNEL, TRANSPORT) != LUA_TUSERDATA ||
-        !lua_getmetatable(L, -1))
+        !is_of(L, TRANSPORTS))
         return NULL;
-    ours = lua_rawequal(L, -1, lua_upvalueindex(TRANSPORTS));
-    lua_pop(L, 1);
-    return ours ? lua_touserdata(L, -1) : NULL;
+    return lua_touserdata(L, -1);
 }
 
 /* Whether the channel may go on with the next request by itself. A handler that has made it wait
@@ -360,6 +367,7 @@ void twl__open_http1_server(lua_State *L, twl_context *context)
     luaL_checkstack(L, LAST, NULL);
     lua_pushlightuserdata(L, context);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &context->http_heads);
     for (int i = INPUT; i <= LAST; i++) lua_pushstring(L, NAMES[i]);
     luaL_setfuncs(L, functions, LAST);
     twl__set_functions(L, context, others);

@@ -4,6 +4,7 @@
 #include <lua.h>
 #include <lualib.h>
 
+#include "../../bindings/context.h"
 #include "check.h"
 
 static twl_runtime *open_with(const char *word)
@@ -120,6 +121,56 @@ static void confines_a_state_of_the_host(void)
     twl_runtime_close(runtime);
 }
 
+/* The resolver is the host's, which has it read a file: names lead where that says. */
+static void learns_names_from_its_own_resolver(void)
+{
+    static const char script[] =
+        "local core, reactor = require 'twistlua.core', require "
+        "'twistlua.reactor'\n"
+        "local function code(host, port)\n"
+        "  local socket, _, name = core.socket.connect('TCP', host, port)\n"
+        "  return not socket and name or 'tried'\n"
+        "end\n"
+        "assert(code('192.0.2.7', 80) == 'EDENIED')\n"
+        "reactor:resolve('far.example'):addCallback(function(address)\n"
+        "  assert(address == '192.0.2.7')\n"
+        "  assert(code('192.0.2.7', 80) ~= 'EDENIED')\n"
+        "  assert(code('192.0.2.7', 81) == 'EDENIED')\n"
+        "  assert(code('192.0.2.8', 80) == 'EDENIED')\n"
+        "  return reactor:resolve('near.example')\n"
+        "end):addCallback(function(address)\n"
+        "  assert(address == '127.0.0.1')\n"
+        "  assert(code('127.0.0.1', 80) == 'EDENIED')\n"
+        "  return reactor:resolve('other.example')\n"
+        "end):addBoth(function(failure)\n"
+        "  assert(failure.value.resource == 'other.example')\n"
+        "  done = 1\n"
+        "  reactor:stop()\n"
+        "end)\n";
+    const char *words[] = {"net=far.example:80", "net=near.example:80", NULL};
+    char hosts[] = "/tmp/twistlua-hosts-XXXXXX";
+    twl_resolver_config names = TWL_RESOLVER_CONFIG_INIT;
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime = NULL;
+    int fd = mkstemp(hosts);
+
+    if (dprintf(fd, "192.0.2.7 far.example\n127.0.0.1 near.example\n"
+                    "192.0.2.9 other.example\n") < 0)
+        exit(1);
+    close(fd);
+    config.capabilities = words;
+    CHECK_INT(0, twl_runtime_open(&config, &runtime));
+    names.hosts = hosts;
+    CHECK_INT(
+        0, twl_resolver_configure(
+               twl__context_open(twl_runtime_lua(runtime))->reactor, &names));
+    CHECK_INT(0, run(runtime, script));
+    CHECK_INT(0, twl_runtime_run(runtime));
+    CHECK_INT(0, run(runtime, "assert(done == 1)"));
+    twl_runtime_close(runtime);
+    unlink(hosts);
+}
+
 static void *scarce(void *context, void *block, size_t old_size,
                     size_t new_size)
 {
@@ -159,6 +210,7 @@ int main(void)
     RUN(keeps_runtimes_apart);
     RUN(refuses_bad_words);
     RUN(confines_a_state_of_the_host);
+    RUN(learns_names_from_its_own_resolver);
     RUN(opens_or_says_that_memory_is_short);
     return check_end();
 }

@@ -120,4 +120,32 @@ describe("twistlua.core in a sandbox", function()
     assert.equal("survived\n", outcome.stdout:match("survived\n") or outcome.stderr:sub(-1500))
     assert.equal(0, outcome.status)
   end) end
+
+  it("takes hostile fields for what they are", function()
+    local outcome = child.run({ child.program, "--allow-net=127.0.0.1", "-e", [==[
+      local core = require "twistlua.core"
+      require "twistlua.web.server"
+      local names = { "_input", "_at", "_head", "factory", "limits", "requestFactory", "_request", "channel", "_more",
+        "code", "_store", "finished", "transport", "_keepAlive", "_unread", "_serving", "lines", "content-type" }
+      local values = { nil, false, true, -1, 1 << 53, "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", {}, { [0] = 5, "a" },
+        print, io.stdout, assert(core.channel.new(2)), core.deferred.new(), core.http1.limits {} }
+      math.randomseed(5)
+      local function pick() return values[math.random(14)] end
+      local function made()
+        local fields = { _at = 1, _input = values[7], factory = { limits = values[14], requestFactory = {} } }
+        for _, name in ipairs(names) do
+          if math.random() < 0.1 then fields[name] = pick() end
+        end
+        return fields
+      end
+      local fine = 0
+      for _ = 1, 20000 do
+        if pcall(core.http1.takeRequest, made()) then fine = fine + 1 end
+        pcall(core.http1.respond, made(), made(), pick())
+        pcall(core.http1.setHeader, made(), pick(), pick())
+      end
+      print(fine > 100)
+    ]==] }, { limit = 60 })
+    assert.same({ status = 0, stdout = "true\n", stderr = "" }, outcome)
+  end)
 end)
