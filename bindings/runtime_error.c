@@ -70,6 +70,14 @@ static int copy_texts(lua_State *L, struct description *description)
     return 0;
 }
 
+/* Whether what stands at [kind] and behind it is what Lua raises for lack of memory. */
+static bool is_memory(lua_State *L, int kind)
+{
+    return strcmp(luaL_checkstring(L, kind), "string") == 0 &&
+           strcmp(luaL_checkstring(L, kind + MESSAGE), "not enough memory") ==
+               0;
+}
+
 /* describe(description, failure): require("twistlua.failure").describe(failure) */
 static int describe(lua_State *L)
 {
@@ -82,6 +90,7 @@ static int describe(lua_State *L)
     lua_call(L, 1, 1 + TEXTS);
     description->error.code =
         code_of(lua_tointeger(L, -1 - TEXTS), luaL_checkstring(L, -TEXTS));
+    if (is_memory(L, -TEXTS)) return luaL_error(L, "no memory");
     if (copy_texts(L, description) < 0) return luaL_error(L, "no memory");
     return 0;
 }

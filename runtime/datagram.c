@@ -177,10 +177,12 @@ static int batch_of(const twl_datagram *datagram, int budget)
 static int receive_some(twl_datagram *datagram, int limit, const bool *closed)
 {
     struct twl__datagram received[TWL__DATAGRAM_BATCH];
-    int count =
-        twl__datagram_receive(datagram->io.fd, datagram->reactor->read_buffer,
-                              datagram->packet_size, received, limit);
+    char *buffer = twl__read_buffer(datagram->reactor);
+    int count = TWL_ENOMEM;
 
+    if (buffer)
+        count = twl__datagram_receive(datagram->io.fd, buffer,
+                                      datagram->packet_size, received, limit);
     if (count < 0) {
         if (count != TWL__AGAIN && datagram->events->on_error &&
             (count != -ECONNREFUSED || datagram->connected))

@@ -203,8 +203,9 @@ static void flush(twl_pipe *pipe)
 
 static void receive(twl_pipe *pipe)
 {
-    char *buffer = pipe->reactor->read_buffer;
+    char *buffer = twl__read_buffer(pipe->reactor);
 
+    if (!buffer) finish(pipe, TWL_ENOMEM);
     for (int turn = 0; turn < READ_TURNS; turn++) {
         if (pipe->state != OPEN || pipe->paused) return;
         ssize_t got = read(pipe->io.fd, buffer, TWL__READ_SIZE);

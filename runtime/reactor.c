@@ -109,6 +109,13 @@ static int check_descriptors(void)
     return rc;
 }
 
+char *twl__read_buffer(twl_reactor *reactor)
+{
+    if (!reactor->read_buffer)
+        reactor->read_buffer = twl__alloc(reactor, TWL__READ_SIZE);
+    return reactor->read_buffer;
+}
+
 bool twl__reactor_is_late(const twl_reactor *reactor)
 {
     return reactor->deadline > 0. &&
@@ -181,8 +188,6 @@ static int complete(twl_reactor *reactor, const twl_reactor_config *config)
     twl__list_init(&reactor->processes);
     reactor->reserve_fd = -1;
     reactor->loop = config->loop;
-    reactor->read_buffer = twl__alloc(reactor, TWL__READ_SIZE);
-    if (!reactor->read_buffer) return TWL_ENOMEM;
     if (config->loop) return check_descriptors();
     reactor->owns_loop = true;
     if ((rc = open_loop(config->backend, &reactor->loop)) < 0) return rc;
@@ -204,7 +209,6 @@ int twl_reactor_open(const twl_reactor_config *config, twl_reactor **out)
     reactor->alloc = alloc;
     reactor->alloc_context = own.alloc_context;
     if ((rc = complete(reactor, &own)) < 0) {
-        twl__free(reactor, reactor->read_buffer, TWL__READ_SIZE);
         alloc(own.alloc_context, reactor, sizeof *reactor, 0);
         return rc;
     }

@@ -83,7 +83,7 @@ struct twl_reactor {
 
     struct twl__resolver *resolver; /* NULL until the first look-up */
 
-    char *read_buffer; /* TWL__READ_SIZE bytes, shared by all that receive */
+    char *read_buffer; /* see twl__read_buffer(); NULL until the first read */
     struct twl__segment *free_segments;
     size_t free_segment_count;
     struct twl__scratch *scratches; /* free buffers for plaintext */
@@ -95,6 +95,9 @@ void *twl__alloc(twl_reactor *reactor, size_t size);
 void *twl__realloc(twl_reactor *reactor, void *block, size_t old_size,
                    size_t new_size);
 void twl__free(twl_reactor *reactor, void *block, size_t size);
+
+/* TWL__READ_SIZE bytes, shared by all that receive; NULL without memory for them. */
+char *twl__read_buffer(twl_reactor *reactor);
 
 /* Whether the budget of the step that runs is spent. */
 bool twl__reactor_is_late(const twl_reactor *reactor);

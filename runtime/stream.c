@@ -249,8 +249,9 @@ static void read_failed(twl_stream *stream, int reason)
 
 static void receive(twl_stream *stream)
 {
-    char *buffer = stream->reactor->read_buffer;
+    char *buffer = twl__read_buffer(stream->reactor);
 
+    if (!buffer) read_failed(stream, TWL_ENOMEM);
     for (int turn = 0; turn < READ_TURNS && wants_read(stream); turn++) {
         long got = twl__socket_receive(stream->io.fd, buffer, TWL__READ_SIZE);
         if (got == TWL__AGAIN) return;

@@ -180,8 +180,9 @@ TWL_API const char *const *twl_reactor_backends(void);
 TWL_API const char *twl_libev_version(void);
 
 /* Call fn(context) on the reactor's thread, in the order of posting. The one function that any
- * thread may call, as long as the reactor is open; it wakes the reactor. What waits when the reactor is
- * closed is called by twl_reactor_close(), before anything else is closed. TWL_ENOMEM. */
+ * thread may call, as long as the reactor is open; it wakes the reactor. What waits when the
+ * reactor is closed is called by twl_reactor_close(), before anything else is closed.
+ * TWL_ENOMEM. */
 TWL_API int twl_reactor_post(twl_reactor *reactor, void (*fn)(void *context),
                              void *context);
 
@@ -952,9 +953,10 @@ enum twl_permission {
 };
 
 /* What the NULL-terminated list [words] permits: "net", "net=HOST", "net=HOST:PORT",
- * "net=ADDRESS/BITS:PORT", "net=*:PORT", "net=unix", "net=unix:PATH", "read", "read=PATH", "write",
- * "write=PATH", "run", "run=PROGRAM", "env", "env=NAME"; docs/sandbox.md tells what each means. For a
- * word that is none it is TWL_EINVAL, and [error] says why. [alloc]: NULL is realloc and free. */
+ * "net=ADDRESS/BITS:PORT", "net=*:PORT", "net=unix", "net=unix:PATH", "read", "read=PATH",
+ * "write", "write=PATH", "run", "run=PROGRAM", "env", "env=NAME"; docs/sandbox.md tells what each
+ * means. For a word that is none it is TWL_EINVAL, and [error] says why. [alloc]: NULL is realloc
+ * and free. */
 TWL_API int twl_capabilities_open(const char *const *words, twl_alloc_fn alloc,
                                   void *alloc_context, char *error, size_t size,
                                   twl_capabilities **out);
@@ -1004,8 +1006,8 @@ TWL_API int twl_capabilities_program(const twl_capabilities *capabilities,
                                      const char *program, const char *search,
                                      char *out, size_t size);
 
-/* A sentence for what was refused, which tells how to permit it: such as "reading /etc/passwd is not
- * permitted (--allow-read=/etc/passwd)". */
+/* A sentence for what was refused, which tells how to permit it: such as "reading /etc/passwd is
+ * not permitted (--allow-read=/etc/passwd)". */
 #define TWL_REFUSAL_TEXT 12400
 TWL_API void twl_capabilities_explain_address(enum twl_use use,
                                               const twl_address *address,
@@ -1620,7 +1622,8 @@ TWL_API bool twl_ws_key(char out[TWL_WS_KEY]);
 /* Whether [key] is one: the base64 of 16 bytes. */
 TWL_API bool twl_ws_is_key(const char *key, size_t length);
 
-/* Make the Sec-WebSocket-Accept for [key]. False: it has not a key's length, or there is no SHA-1. */
+/* Make the Sec-WebSocket-Accept for [key]. False: it has not a key's length, or there is no
+ * SHA-1. */
 TWL_API bool twl_ws_accept(const char *key, char out[TWL_WS_ACCEPT]);
 
 /* UTF-8 that comes in pieces: begin with zeros. */
@@ -1639,7 +1642,8 @@ TWL_API bool twl_utf8_complete(const twl_utf8 *text);
 /* Any thread may call these. */
 enum { TWL_DIGEST_MAX = 64 /* bytes */ };
 
-/* Hash by the [method] that OpenSSL knows by that name, such as "sha256". TWL_EINVAL: there is none. */
+/* Hash by the [method] that OpenSSL knows by that name, such as "sha256". TWL_EINVAL: there is
+ * none. */
 TWL_API int twl_digest(const char *method, const void *bytes, size_t length,
                        unsigned char *out, size_t *out_length);
 
@@ -2237,8 +2241,8 @@ typedef struct twl_config {
 TWL_API int twl_runtime_open(const twl_config *config, twl_runtime **out);
 
 /* As above, in a Lua 5.4 state of the host's, which stays the host's. That must outlive the
- * runtime, or at least no call here but twl_runtime_close() may follow its lua_close(). [alloc] is the
- * state's, [path] is not looked at. A state is attached to once: TWL_EALREADY. */
+ * runtime, or at least no call here but twl_runtime_close() may follow its lua_close(). [alloc] is
+ * the state's, [path] is not looked at. A state is attached to once: TWL_EALREADY. */
 TWL_API int twl_runtime_attach(struct lua_State *L, const twl_config *config,
                                twl_runtime **out);
 
@@ -2246,28 +2250,29 @@ TWL_API int twl_runtime_attach(struct lua_State *L, const twl_config *config,
  * listens is closed; coroutines that await something are cancelled, and those that go on awaiting
  * are closed, so that their variables <close>; operations are cancelled and calls of the host's
  * fired with TWL_ECANCELED; what was posted is called; connections, files, timers, threads and
- * child processes' handles are closed without a word to the script (children go on: end them before, by twl_runtime_stop() and
- * what the script does at `shutdown`); the Lua state is closed; the memory freed. A host's loop or state goes on.
- * From code that is called from inside, all that happens when the outermost call of the runtime's
- * functions returns, or on a host's loop before that next waits; until then, all calls return
- * TWL_ECLOSED. */
+ * child processes' handles are closed without a word to the script (children go on: end them
+ * before, by twl_runtime_stop() and what the script does at `shutdown`); the Lua state is closed;
+ * the memory freed. A host's loop or state goes on. From code that is called from inside, all that
+ * happens when the outermost call of the runtime's functions returns, or on a host's loop before
+ * that next waits; until then, all calls return TWL_ECLOSED. */
 TWL_API void twl_runtime_close(twl_runtime *runtime);
 
 /* The state, to which the host may add what it likes, in protected calls. */
 TWL_API struct lua_State *twl_runtime_lua(twl_runtime *runtime);
 TWL_API void *twl_runtime_user(const twl_runtime *runtime);
 
-/* The bytes in use by the runtime, its Lua state included, and the most that it has been. Either may be
- * NULL. Of a state attached to, with neither limit of memory, Lua's part alone. */
+/* The bytes in use by the runtime, its Lua state included, and the most that it has been. Either
+ * may be NULL. Of a state attached to, with neither limit of memory, Lua's part alone. */
 TWL_API void twl_runtime_memory(const twl_runtime *runtime, size_t *used,
                                 size_t *peak);
 
 /* About the last call that failed, until the next one does. Never NULL. */
 TWL_API const twl_error *twl_runtime_error(const twl_runtime *runtime);
 
-/* Run the Lua source [bytes], or the file at [path], to its end, without waiting for anything: it may set up
- * servers, timers, coroutines, but not run the reactor. [name] appears in messages. TWL_ESYNTAX, TWL_ESCRIPT or the code of
- * the error that it raised; the negative errno of a file that cannot be read. */
+/* Run the Lua source [bytes], or the file at [path], to its end, without waiting for anything: it
+ * may set up servers, timers, coroutines, but not run the reactor. [name] appears in messages.
+ * TWL_ESYNTAX, TWL_ESCRIPT or the code of the error that it raised; the negative errno of a file
+ * that cannot be read. */
 TWL_API int twl_runtime_load(twl_runtime *runtime, const char *bytes,
                              size_t length, const char *name);
 TWL_API int twl_runtime_load_file(twl_runtime *runtime, const char *path);
@@ -2280,9 +2285,9 @@ TWL_API int twl_runtime_run(twl_runtime *runtime);
  * if it did not, that follows. */
 TWL_API int twl_runtime_run_file(twl_runtime *runtime, const char *path);
 
-/* One turn: wait at most [timeout] seconds for events, then run what is due. With a [budget] above 0,
- * start no further queued call or timer when that many seconds have passed: the rest waits
- * for the next step. (What is ready to be read or written is served whole.) */
+/* One turn: wait at most [timeout] seconds for events, then run what is due. With a [budget] above
+ * 0, start no further queued call or timer when that many seconds have passed: the rest waits for
+ * the next step. (What is ready to be read or written is served whole.) */
 TWL_API int twl_runtime_step(twl_runtime *runtime, double timeout,
                              double budget);
 
@@ -2312,14 +2317,14 @@ TWL_API int twl_runtime_post(twl_runtime *runtime,
                              void (*fn)(twl_runtime *runtime, void *context),
                              void *context);
 
-/* Call the Lua function [name] on the owner's thread, as twl_runtime_call() does, with copies of the
- * arguments. Nobody waits for its result; a failure goes to on_unhandled. Calls that have not begun
- * when the runtime is closed are dropped. TWL_EINVAL, TWL_ENOMEM. */
+/* Call the Lua function [name] on the owner's thread, as twl_runtime_call() does, with copies of
+ * the arguments. Nobody waits for its result; a failure goes to on_unhandled. Calls that have not
+ * begun when the runtime is closed are dropped. TWL_EINVAL, TWL_ENOMEM. */
 TWL_API int twl_runtime_post_call(twl_runtime *runtime, const char *name,
                                   const twl_value *arguments, size_t count);
 
-/* Stop the reactor as reactor:stop() does: the triggers of `shutdown` run, connections are lost, then
- * twl_runtime_run() returns. */
+/* Stop the reactor as reactor:stop() does: the triggers of `shutdown` run, connections are lost,
+ * then twl_runtime_run() returns. */
 TWL_API int twl_runtime_stop(twl_runtime *runtime);
 
 /* End what a script runs now, within milliseconds, by an error that it cannot catch; do nothing
@@ -2348,8 +2353,8 @@ TWL_API size_t twl_call_count(const twl_call *call);
 TWL_API enum twl_kind twl_call_type(const twl_call *call, size_t index);
 
 /* Nothing is converted, but for integers that are numbers. TWL_EINVAL, which the function should
- * return: then the script is told what was expected. Strings are borrowed until it returns, and have
- * a NUL behind them. */
+ * return: then the script is told what was expected. Strings are borrowed until it returns, and
+ * have a NUL behind them. */
 TWL_API int twl_call_boolean(twl_call *call, size_t index, bool *out);
 TWL_API int twl_call_integer(twl_call *call, size_t index, int64_t *out);
 TWL_API int twl_call_number(twl_call *call, size_t index, double *out);
@@ -2359,8 +2364,8 @@ TWL_API int twl_call_string(twl_call *call, size_t index, const char **out,
 /* Add a result of the call; bytes are copied. TWL_EINVAL for failures and Deferreds; TWL_ENOMEM. */
 TWL_API int twl_call_return(twl_call *call, twl_value value);
 
-/* Have the script see [message] (truncated; NULL: the sentence for the code) when the function returns
- * [code], which this does. */
+/* Have the script see [message] (truncated; NULL: the sentence for the code) when the function
+ * returns [code], which this does. */
 TWL_API int twl_call_fail(twl_call *call, int code, const char *message);
 
 /* Something that the host will have done later: in the script a Deferred. A handle is copied
@@ -2372,7 +2377,8 @@ typedef struct twl_operation {
 } twl_operation;
 
 /* The script has cancelled [operation], or the runtime ends: called once, and not after the
- * operation was settled. The host then settles it whenever it likes, maybe in here: that says that it needs the handle no more. */
+ * operation was settled. The host then settles it whenever it likes, maybe in here: that says that
+ * it needs the handle no more. */
 typedef void (*twl_cancel_operation_fn)(twl_operation operation, void *context);
 
 /* [on_cancel] may be NULL. Each operation is to be settled some time, whatever became of it; only
@@ -2385,12 +2391,12 @@ TWL_API int twl_operation_new(twl_runtime *runtime,
  * cancelled: its Deferred is for scripts that asked before. */
 TWL_API int twl_call_return_operation(twl_call *call, twl_operation operation);
 
-/* Fire its Deferred in a later turn, with a value (anything up to TWL_POINTER; bytes are copied) or
- * with a failure: an error object with the code and [message] (NULL: the sentence for it). The first two are
- * of the owner's thread; the others of any. TWL_EALREADY if it was settled before;
- * TWL_ECANCELED and TWL_ECLOSED if the script had cancelled it or the runtime was closed, in both cases for the first time only. All
- * these do nothing. An operation that is outstanding when the runtime is closed may be settled
- * once more; after that the handle is of no use. */
+/* Fire its Deferred in a later turn, with a value (anything up to TWL_POINTER; bytes are copied)
+ * or with a failure: an error object with the code and [message] (NULL: the sentence for it). The
+ * first two are of the owner's thread; the others of any. TWL_EALREADY if it was settled before;
+ * TWL_ECANCELED and TWL_ECLOSED if the script had cancelled it or the runtime was closed, in both
+ * cases for the first time only. All these do nothing. An operation that is outstanding when the
+ * runtime is closed may be settled once more; after that the handle is of no use. */
 TWL_API int twl_operation_settle(twl_operation operation, twl_value value);
 TWL_API int twl_operation_fail(twl_operation operation, int code,
                                const char *message);
@@ -2398,11 +2404,13 @@ TWL_API int twl_operation_post(twl_operation operation, twl_value value);
 TWL_API int twl_operation_post_failure(twl_operation operation, int code,
                                        const char *message);
 
-/* Call the Lua function [name], "module:function" or a global, "name" or "table.name", with [count] arguments, in a
- * coroutine: it may await. [*out] is fired with its first result, where tables and the like are TWL_OPAQUE, or with a failure,
- * about which twl_runtime_error() tells while the stages run. It may be so at once. It is the
- * runtime's, and valid, with the bytes of the result, until the turn after it is fired and its stages have run: add stages right away.
- * Cancelling it cancels what the function awaits. A failure that no stage takes care of goes to on_unhandled. */
+/* Call the Lua function [name], "module:function" or a global, "name" or "table.name", with
+ * [count] arguments, in a coroutine: it may await. [*out] is fired with its first result, where
+ * tables and the like are TWL_OPAQUE, or with a failure, about which twl_runtime_error() tells
+ * while the stages run. It may be so at once. It is the runtime's, and valid, with the bytes of
+ * the result, until the turn after it is fired and its stages have run: add stages right away.
+ * Cancelling it cancels what the function awaits. A failure that no stage takes care of goes to
+ * on_unhandled. */
 TWL_API int twl_runtime_call(twl_runtime *runtime, const char *name,
                              const twl_value *arguments, size_t count,
                              twl_deferred **out);

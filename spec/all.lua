@@ -196,12 +196,14 @@ end
 -- randomised addresses may lie.
 local function threads()
   say("building (thread)")
-  local output, ok = capture("scripts/build thread twistlua wakeup_test workers_test channel_test runtimes_test")
+  local output, ok = capture("scripts/build thread twistlua wakeup_test workers_test channel_test foreign_test" ..
+    " limits_interrupt_test runtimes_test runtime_thread_test")
   count(ok, "build (thread)", output)
   if not ok then return end
   local jobs = {}
   for _, program in ipairs {
-    "wakeup_test", "workers_test", "channel_test", "limits_interrupt_test", "runtimes_test",
+    "wakeup_test", "workers_test", "channel_test", "limits_interrupt_test", "runtimes_test", "runtime_thread_test",
+    "foreign_test",
     "twistlua spec/runner.lua spec/bindings/transfer_spec.lua spec/system/file_spec.lua spec/system/threads",
   } do
     jobs[#jobs + 1] = { group = "threads (thread)", command = "setarch -R build/thread/" .. program }
