@@ -167,16 +167,9 @@ static twl_context *context_new(lua_State *L)
     return context;
 }
 
-static void open_core(lua_State *L, twl_context *context)
+/* What talks to the world, with its thirty classes: most of what opening costs. */
+static void open_rest(lua_State *L, twl_context *context)
 {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_newtable(L);
-    lua_pushliteral(L, TWL_VERSION);
-    lua_setfield(L, -2, "version");
-    twl__open_failure(L, context);
-    twl__open_deferred(L, context);
-    twl__open_reactor(L, context);
-    twl__open_timer(L, context);
     twl__open_watch(L, context);
     twl__open_signal(L, context);
     twl__open_transport(L, context);
@@ -199,9 +192,40 @@ static void open_core(lua_State *L, twl_context *context)
     twl__open_openfile(L, context);
     twl__open_digest(L, context);
     twl__open_websocket(L, context);
+}
+
+/* The core's __index(core, name): the first look at a part that is not there opens all of them;
+ * there is no __index any more then. */
+static int complete_core(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushvalue(L, 1);
+    open_rest(L, twl__context_of(L));
+    lua_pushnil(L);
+    lua_setmetatable(L, 1);
+    lua_settop(L, 2);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+static void open_core(lua_State *L, twl_context *context)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_newtable(L);
+    lua_pushliteral(L, TWL_VERSION);
+    lua_setfield(L, -2, "version");
+    twl__open_failure(L, context);
+    twl__open_deferred(L, context);
+    twl__open_reactor(L, context);
+    twl__open_timer(L, context);
     twl__open_channel(L, context);
     twl__runtime_error_open(L, context);
     twl__runtime_open_run(L, context);
+    lua_createtable(L, 0, 1);
+    lua_pushlightuserdata(L, context);
+    lua_pushcclosure(L, complete_core, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
     lua_setfield(L, -2, "twistlua.core");
     lua_pop(L, 1);
     twl__open_modules(L, context);

@@ -111,6 +111,7 @@ static int open_foreign(twl_reactor *reactor, struct twl__foreign *foreign)
     ev_io_start(reactor->loop, &foreign->woken);
     atomic_store_explicit(&reactor->wake_fd, foreign->wake,
                           memory_order_release);
+    twl__signals_wake(reactor);
     reactor->foreign = foreign;
     return foreign->fd;
 }

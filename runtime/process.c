@@ -226,4 +226,5 @@ void twl__processes_close(twl_reactor *reactor)
         forget(TWL__CONTAINER(twl_process, link, reactor->processes.next));
     unhear_children(reactor);
     twl__free(reactor, reactor->child_ended, twl_signal_size());
+    reactor->child_ended = NULL;
 }

@@ -110,6 +110,7 @@ void twl__alarm_stop(twl_reactor *reactor, struct twl__alarm *alarm);
 
 /* Wake the reactor for [wakeup], from any thread and from signal handlers. */
 void twl__wake(twl_reactor *reactor, ev_async *wakeup);
+void twl__signals_wake(twl_reactor *reactor); /* ... its wake_fd has changed */
 void twl__foreign_close(twl_reactor *reactor);
 
 void twl__timers_open(twl_reactor *reactor);

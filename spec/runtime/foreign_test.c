@@ -4,6 +4,7 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "check.h"
@@ -217,6 +218,33 @@ static void wakes_for_posts_of_threads(void)
     twl_reactor_close(reactor);
 }
 
+static void note_signal(twl_signal *taken)
+{
+    ++*(int *)twl_signal_context(taken);
+}
+
+/* It comes between the preparation and the wait: libev alone would not tell. */
+static void wakes_for_signals(void)
+{
+    twl_reactor *reactor = foreign_reactor();
+    twl_signal *taken = malloc(twl_signal_size());
+    struct pollfd fd = {.fd = twl_reactor_fd(reactor), .events = POLLIN};
+    int signals = 0;
+
+    twl_signal_init(taken, reactor, SIGUSR1, note_signal, &signals);
+    CHECK_INT(0, twl_signal_start(taken));
+    twl_reactor_step(reactor, 0);
+    twl_reactor_prepare(reactor);
+    CHECK(twl_reactor_timeout(reactor) < 0);
+    raise(SIGUSR1);
+    CHECK_INT(1, poll(&fd, 1, 5000));
+    twl_reactor_step(reactor, 0);
+    CHECK_INT(1, signals);
+    twl_signal_stop(taken);
+    twl_reactor_close(reactor);
+    free(taken);
+}
+
 int main(void)
 {
     check_begin();
@@ -227,5 +255,6 @@ int main(void)
     RUN(wakes_for_an_interest_that_came_since);
     RUN(does_not_sleep_with_a_regular_file);
     RUN(wakes_for_posts_of_threads);
+    RUN(wakes_for_signals);
     return check_end();
 }

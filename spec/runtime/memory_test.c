@@ -44,7 +44,7 @@ static void count_release(void *context, void *token)
 static void echo(twl_stream *stream, const char *bytes, size_t length)
 {
     if (note_refusal(twl_stream_write(stream, bytes, length)) < 0)
-        twl_stream_abort(stream, TWL_ENOMEM);
+        twl_stream_abort(stream, TWL_ECONNABORTED);
 }
 
 static void count_echo(twl_stream *stream, const char *bytes, size_t length)
@@ -56,7 +56,7 @@ static void count_echo(twl_stream *stream, const char *bytes, size_t length)
 
 static void forget(twl_stream *stream, int reason)
 {
-    (void)reason;
+    session.refused += reason == TWL_ENOMEM; /* the memory to read into */
     if (stream == session.client) session.client = NULL;
     if (stream == session.server) session.server = NULL;
     free(stream);

@@ -16,6 +16,7 @@ end
 
 local function registered()
   local core, names, seen = require "twistlua.core", {}, {}
+  assert(core.transport)   -- the first look opens all parts
   local lua = { ["failure.methods"] = true }   -- filled by twistlua.failure
   local function walk(where, prefix)
     if seen[where] or lua[prefix] then return end
