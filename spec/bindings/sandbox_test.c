@@ -119,6 +119,7 @@ static void confines_a_state_of_the_host(void)
     CHECK_INT(0, run(runtime, "assert(not load(string.dump(print ~= 1 and "
                               "function() end)))"));
     twl_runtime_close(runtime);
+    lua_close(L);
 }
 
 /* The resolver is the host's, which has it read a file: names lead where that says. */
