@@ -31,6 +31,12 @@ struct twl__masks {
     size_t left;
 };
 
+/* What came for a transport, until it is looked at; all zeros for nothing. */
+struct twl__arrival {
+    const char *bytes;
+    size_t length;
+};
+
 typedef struct twl_context {
     lua_State *L;         /* callbacks run on it: what entered run(), or main */
     twl_reactor *reactor; /* NULL until it is first needed */
@@ -46,6 +52,7 @@ typedef struct twl_context {
     struct twl__class websockets;
     struct twl__class channels, channel_waits;
     struct twl__masks masks;
+    struct twl__arrival arrival; /* for a dataReceived that is in C */
     int works_pending;              /* with a pool, and wanted */
     twl_capabilities *capabilities; /* NULL: everything is permitted */
     bool closed; /* the universe is going: no Lua is called any more */

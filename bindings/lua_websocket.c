@@ -63,13 +63,36 @@ static int new_codec(lua_State *L)
     return 1;
 }
 
+/* close(codec): nothing is received any more */
 static int codec_close(lua_State *L)
 {
     struct twl__codec *codec = twl__object_check(L, 1);
 
+    codec->mute = codec->closed = true;
+    codec->unread = false;
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, TWL__UNREAD);
     twl__bytes_free(L, &codec->message);
     twl__bytes_free(L, &codec->control);
     twl__deflate_free(L, codec);
+    return 0;
+}
+
+/* mute(codec): sendMessage sends no more */
+static int codec_mute(lua_State *L)
+{
+    struct twl__codec *codec = twl__object_check(L, 1);
+
+    codec->mute = true;
+    return 0;
+}
+
+/* pause(codec, paused): whether what comes is only kept */
+static int codec_pause(lua_State *L)
+{
+    struct twl__codec *codec = twl__object_check(L, 1);
+
+    codec->paused = lua_toboolean(L, 2);
     return 0;
 }
 
@@ -113,6 +136,8 @@ void twl__open_websocket(lua_State *L, twl_context *context)
     static const luaL_Reg methods[] = {{"feed", twl__codec_feed},
                                        {"frame", twl__codec_frame},
                                        {"compress", twl__codec_compress},
+                                       {"mute", codec_mute},
+                                       {"pause", codec_pause},
                                        {"close", codec_close},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
@@ -127,5 +152,6 @@ void twl__open_websocket(lua_State *L, twl_context *context)
                    methods, metamethods);
     lua_newtable(L);
     twl__set_functions(L, context, functions);
+    twl__open_websocket_protocol(L, context);
     lua_setfield(L, -2, "websocket");
 }

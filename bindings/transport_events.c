@@ -40,8 +40,14 @@ static int call_data_received(lua_State *L)
     twl__transport_push_protocol(L, event->transport);
     lua_getfield(L, -1, "dataReceived");
     lua_insert(L, -2);
-    lua_pushlstring(L, event->bytes, event->length);
-    lua_call(L, 2, 0);
+    if (lua_tocfunction(L, -2) == twl__websocket_received) {
+        event->transport->context->arrival =
+            (struct twl__arrival){event->bytes, event->length};
+        lua_call(L, 1, 0);
+    } else {
+        lua_pushlstring(L, event->bytes, event->length);
+        lua_call(L, 2, 0);
+    }
     return 0;
 }
 
@@ -111,7 +117,10 @@ static void on_read(twl_stream *stream, const char *bytes, size_t length)
     struct event event = {.transport = twl_stream_context(stream),
                           .bytes = bytes,
                           .length = length};
+    twl_context *context = event.transport->context;
+
     deliver(&event, call_data_received);
+    context->arrival.bytes = NULL; /* where it was not looked at */
 }
 
 static void on_end(twl_stream *stream)

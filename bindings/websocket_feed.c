@@ -8,11 +8,6 @@
 
 enum { SMALL = 1024 };
 
-struct input {
-    const char *bytes;
-    size_t length, at;
-};
-
 static size_t smaller(uint64_t a, size_t b)
 {
     return a < b ? (size_t)a : b;
@@ -26,7 +21,7 @@ static bool is_control(const struct twl__codec *codec)
 /* ---- Heads --------------------------------------------------------------------------------- */
 
 /* Parse the head that lies in the input, or that began in the input before it. */
-static int parse_head(struct twl__codec *codec, struct input *input)
+static int parse_head(struct twl__codec *codec, struct twl__input *input)
 {
     const char *bytes = input->bytes + input->at;
     size_t length = input->length - input->at;
@@ -126,7 +121,8 @@ static int take_compressed(lua_State *L, struct twl__codec *codec,
     return 0;
 }
 
-static int take(lua_State *L, struct twl__codec *codec, struct input *input)
+static int take(lua_State *L, struct twl__codec *codec,
+                struct twl__input *input)
 {
     const char *payload = input->bytes + input->at;
     size_t length = smaller(codec->left, input->length - input->at);
@@ -145,7 +141,7 @@ static int take(lua_State *L, struct twl__codec *codec, struct input *input)
 
 /* Push the payload of a message that is one frame and lies in the input. */
 static int push_at_once(lua_State *L, struct twl__codec *codec,
-                        struct input *input)
+                        struct twl__input *input)
 {
     const char *payload = input->bytes + input->at;
     size_t length = (size_t)codec->left;
@@ -165,7 +161,7 @@ static int push_at_once(lua_State *L, struct twl__codec *codec,
 }
 
 static bool lies_at_once(const struct twl__codec *codec,
-                         const struct input *input)
+                         const struct twl__input *input)
 {
     return codec->frame.final && !is_control(codec) && !codec->compressed &&
            codec->frame.opcode != TWL_WS_CONTINUATION &&
@@ -212,25 +208,10 @@ static int push_control(lua_State *L, struct twl__codec *codec, int *status)
     return 0;
 }
 
-/* opcode, payload, whether there are more bytes, and the status of a close frame */
-static int push_event(lua_State *L, struct twl__codec *codec, int status,
-                      const struct input *input)
+int twl__codec_next(lua_State *L, struct twl__codec *codec,
+                    struct twl__input *input, struct twl__event *event)
 {
-    int opcode = is_control(codec) ? codec->frame.opcode : codec->opcode;
-
-    lua_pushinteger(L, opcode);
-    lua_insert(L, -2);
-    lua_pushboolean(L, input->at < input->length);
-    if (opcode != TWL_WS_CLOSE) return 3;
-    lua_pushinteger(L, status);
-    return 4;
-}
-
-/* Read on to the next event: the number of values pushed; 0 if it takes more bytes; or a code. */
-static int next_event(lua_State *L, struct twl__codec *codec,
-                      struct input *input)
-{
-    int rc = 0, status = 0;
+    int rc;
 
     for (;;) {
         if (!codec->in_frame) {
@@ -240,81 +221,102 @@ static int next_event(lua_State *L, struct twl__codec *codec,
         }
         if (lies_at_once(codec, input)) {
             rc = push_at_once(L, codec, input);
-        } else {
-            if ((rc = take(L, codec, input)) < 0) return rc;
-            if (codec->left > 0) return 0;
-            if (!is_control(codec) && !codec->frame.final) {
-                codec->in_frame = false;
-                continue;
-            }
-            rc = is_control(codec) ? push_control(L, codec, &status)
-                                   : push_message(L, codec);
+            break;
         }
-        if (rc < 0) return rc;
+        if ((rc = take(L, codec, input)) < 0) return rc;
+        if (codec->left > 0) return 0;
+        if (is_control(codec)) {
+            rc = push_control(L, codec, &event->status);
+            break;
+        }
+        if (codec->frame.final) {
+            rc = push_message(L, codec);
+            break;
+        }
         codec->in_frame = false;
-        return push_event(L, codec, status, input);
     }
+    if (rc < 0) return rc;
+    codec->in_frame = false;
+    event->opcode = is_control(codec) ? codec->frame.opcode : codec->opcode;
+    return 1;
 }
 
 /* ---- The input ----------------------------------------------------------------------------- */
 
-/* Leave at index 2 the string to read: what was not looked at, and what is fed. */
-static void find_input(lua_State *L, struct twl__codec *codec,
-                       struct input *input)
+void twl__codec_find(lua_State *L, int index, struct twl__input *input)
 {
-    bool fed = !lua_isnoneornil(L, 2);
+    struct twl__codec *codec = lua_touserdata(L, index);
+    size_t length;
+    const char *unread;
 
-    if (fed) luaL_checktype(L, 2, LUA_TSTRING);
-    lua_settop(L, 2);
-    if (codec->next > 0) {
-        lua_getiuservalue(L, 1, TWL__UNREAD);
+    if (!codec->unread) return;
+    lua_getiuservalue(L, index, TWL__UNREAD);
+    unread = lua_tolstring(L, -1, &length);
+    if (input->length == 0) {
         input->at = codec->next;
-        if (fed) {
-            size_t length;
-            const char *unread = lua_tolstring(L, 3, &length);
-            lua_pushlstring(L, unread + codec->next, length - codec->next);
-            lua_pushvalue(L, 2);
-            lua_concat(L, 2);
-            input->at = 0;
-        }
-        lua_replace(L, 2);
-        lua_settop(L, 2);
-    } else if (!fed) {
-        lua_pushliteral(L, "");
-        lua_replace(L, 2);
+    } else {
+        lua_pushlstring(L, unread + codec->next, length - codec->next);
+        lua_pushlstring(L, input->bytes, input->length);
+        lua_concat(L, 2);
+        lua_replace(L, -2);
+        input->at = 0;
     }
-    input->bytes = lua_tolstring(L, 2, &input->length);
+    input->bytes = lua_tolstring(L, -1, &input->length);
+    lua_replace(L, TWL__FED);
 }
 
-static void keep_input(lua_State *L, struct twl__codec *codec,
-                       const struct input *input)
+void twl__codec_keep(lua_State *L, int index, const struct twl__input *input)
 {
+    struct twl__codec *codec = lua_touserdata(L, index);
     bool unread = input->at < input->length;
 
-    if (!unread && codec->next == 0) return;
-    if (unread)
-        lua_pushvalue(L, 2);
-    else
+    if (!unread && !codec->unread) return;
+    codec->next = 0;
+    if (!unread) {
         lua_pushnil(L);
-    lua_setiuservalue(L, 1, TWL__UNREAD);
-    codec->next = unread ? input->at : 0;
+    } else if (lua_isstring(L, TWL__FED)) {
+        lua_pushvalue(L, TWL__FED);
+        codec->next = input->at;
+    } else {
+        lua_pushlstring(L, input->bytes + input->at, input->length - input->at);
+    }
+    lua_setiuservalue(L, index, TWL__UNREAD);
+    codec->unread = unread;
+}
+
+/* opcode, payload, whether there are more bytes, and the status of a close frame */
+static int push_event(lua_State *L, const struct twl__codec *codec,
+                      const struct twl__event *event)
+{
+    lua_pushinteger(L, event->opcode);
+    lua_insert(L, -2);
+    lua_pushboolean(L, codec->unread);
+    if (event->opcode != TWL_WS_CLOSE) return 3;
+    lua_pushinteger(L, event->status);
+    return 4;
 }
 
 int twl__codec_feed(lua_State *L)
 {
     struct twl__codec *codec = twl__object_check(L, 1);
-    struct input input = {NULL, 0, 0};
-    int count;
+    struct twl__input input = {NULL, 0, 0};
+    struct twl__event event;
+    int rc;
 
-    find_input(L, codec, &input);
-    count = next_event(L, codec, &input);
-    if (count < 0) {
+    lua_settop(L, TWL__FED);
+    if (!lua_isnil(L, TWL__FED)) {
+        luaL_checktype(L, TWL__FED, LUA_TSTRING);
+        input.bytes = lua_tolstring(L, TWL__FED, &input.length);
+    }
+    twl__codec_find(L, 1, &input);
+    rc = twl__codec_next(L, codec, &input, &event);
+    if (rc < 0) {
         lua_pushboolean(L, 0);
-        lua_pushstring(L, twl_error_message(count));
-        lua_pushstring(L, twl_error_name(count));
-        lua_pushinteger(L, twl_ws_status(count));
+        lua_pushstring(L, twl_error_message(rc));
+        lua_pushstring(L, twl_error_name(rc));
+        lua_pushinteger(L, twl_ws_status(rc));
         return 4;
     }
-    keep_input(L, codec, &input);
-    return count;
+    twl__codec_keep(L, 1, &input);
+    return rc == 0 ? 0 : push_event(L, codec, &event);
 }

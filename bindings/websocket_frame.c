@@ -5,7 +5,6 @@
 #include "websocket.h"
 
 enum {
-    SMALL = 1024,
     LONGEST_CONTROL = 125,
     HELD = 8 * 1024 /* from here on the payload is sent from where it lies */
 };
@@ -26,44 +25,50 @@ static void take_key(lua_State *L, uint8_t key[4])
     memcpy(key, masks->bytes + masks->left, 4);
 }
 
-static void write_payload(char *out, const twl_ws_frame *frame,
+static size_t write_frame(char *out, const twl_ws_frame *frame,
                           const char *payload)
 {
-    if (frame->masked)
-        twl_ws_mask(out, payload, (size_t)frame->length, frame->key, 0);
-    else
-        memcpy(out, payload, (size_t)frame->length);
+    size_t head = twl_ws_write(out, frame), length = (size_t)frame->length;
+
+    if (length > 0 && frame->masked)
+        twl_ws_mask(out + head, payload, length, frame->key, 0);
+    else if (length > 0)
+        memcpy(out + head, payload, length);
+    return head + length;
+}
+
+size_t twl__frame_write(char out[TWL__FRAME_ROOM], const twl_ws_frame *frame,
+                        const char *payload)
+{
+    return write_frame(out, frame, payload);
 }
 
 /* Push head and payload as one string. */
 static void push_whole(lua_State *L, const twl_ws_frame *frame,
                        const char *payload)
 {
-    size_t length = (size_t)frame->length, head;
-    char small[TWL_WS_HEAD + SMALL], *out = small;
+    char small[TWL__FRAME_ROOM];
     luaL_Buffer buffer;
 
-    if (length > SMALL)
-        out = luaL_buffinitsize(L, &buffer, TWL_WS_HEAD + length);
-    head = twl_ws_write(out, frame);
-    if (length > 0) write_payload(out + head, frame, payload);
-    if (length > SMALL)
-        luaL_pushresultsize(&buffer, head + length);
-    else
-        lua_pushlstring(L, small, head + length);
+    if (frame->length > TWL__FRAME_SMALL) {
+        char *out =
+            luaL_buffinitsize(L, &buffer, TWL_WS_HEAD + (size_t)frame->length);
+        luaL_pushresultsize(&buffer, write_frame(out, frame, payload));
+    } else {
+        lua_pushlstring(L, small, write_frame(small, frame, payload));
+    }
 }
 
-/* Push the frame as one string, or as its head and its payload, which is at index 3. */
-static int push_frame(lua_State *L, twl_ws_frame *frame, const char *payload)
+int twl__frame_push(lua_State *L, const twl_ws_frame *frame, int index)
 {
     char head[TWL_WS_HEAD];
 
     if (frame->masked || frame->reserved || frame->length < HELD) {
-        push_whole(L, frame, payload);
+        push_whole(L, frame, lua_tostring(L, index));
         return 1;
     }
     lua_pushlstring(L, head, twl_ws_write(head, frame));
-    lua_pushvalue(L, 3);
+    lua_pushvalue(L, index);
     return 2;
 }
 
@@ -81,27 +86,37 @@ static void check_payload(lua_State *L, int opcode, const char *payload,
                       "a binary one");
 }
 
-int twl__codec_frame(lua_State *L)
+const char *twl__frame_begin(lua_State *L, struct twl__codec *codec,
+                             twl_ws_frame *frame, int index)
 {
-    struct twl__codec *codec = twl__object_check(L, 1);
-    twl_ws_frame frame = {.final = true, .masked = !codec->reader.server};
     const char *payload;
     size_t length;
 
-    frame.opcode = (uint8_t)luaL_checkinteger(L, 2);
-    if (lua_type(L, 3) != LUA_TSTRING)
+    if (lua_type(L, index) != LUA_TSTRING)
         luaL_error(L, "a message must be a string, not %s",
-                   luaL_typename(L, 3));
-    lua_settop(L, 3);
-    payload = lua_tolstring(L, 3, &length);
-    check_payload(L, frame.opcode, payload, length);
-    if (frame.opcode < TWL_WS_CLOSE && twl__deflate_wanted(codec, length)) {
+                   luaL_typename(L, index));
+    payload = lua_tolstring(L, index, &length);
+    check_payload(L, frame->opcode, payload, length);
+    if (frame->opcode < TWL_WS_CLOSE && twl__deflate_wanted(codec, length)) {
         int rc = twl__push_deflated(L, codec, payload, length);
-        if (rc < 0) return luaL_error(L, "%s", twl_error_message(rc));
-        payload = lua_tolstring(L, -1, &length);
-        frame.reserved = codec->reader.reserved;
+        if (rc < 0) luaL_error(L, "%s", twl_error_message(rc));
+        lua_replace(L, index);
+        payload = lua_tolstring(L, index, &length);
+        frame->reserved = codec->reader.reserved;
     }
-    frame.length = length;
-    if (frame.masked) take_key(L, frame.key);
-    return push_frame(L, &frame, payload);
+    frame->final = true;
+    frame->masked = !codec->reader.server;
+    frame->length = length;
+    if (frame->masked) take_key(L, frame->key);
+    return payload;
+}
+
+int twl__codec_frame(lua_State *L)
+{
+    struct twl__codec *codec = twl__object_check(L, 1);
+    twl_ws_frame frame = {.opcode = (uint8_t)luaL_checkinteger(L, 2)};
+
+    lua_settop(L, 3);
+    twl__frame_begin(L, codec, &frame, 3);
+    return twl__frame_push(L, &frame, 3);
 }

@@ -16,6 +16,12 @@ static const char *const RUNAWAYS[] = {
     "xpcall(error, function() while true do end end)",
     "while true do xpcall(function() while true do end end, print) end",
     "require('twistlua.failure').call(function() while true do end end)",
+    "local websocket = require('twistlua.core').websocket\n"
+    "local received = websocket.methods(print, function() told = true end, "
+    "print)\n"
+    "local function forever() while true do end end\n"
+    "while true do received({ _codec = websocket.codec(false, 9, 9),\n"
+    "  messageReceived = forever }, '\\x81\\0') end",
     "coroutine.wrap(function() while true do end end)()",
     "while true do coroutine.resume(coroutine.create(function() while true do "
     "end end)) end",
@@ -75,7 +81,8 @@ static void end_each(struct host limits, const char *class)
         if (!CHECK(host_failed_with(&host, class)))
             printf("%s\n  -> %s\n", RUNAWAYS[i], host.error);
         host_load(&host, "collectgarbage()"); /* it may have left finalizers */
-        CHECK_TEXT("", host_load(&host, "for i = 1, 1000 do pcall(error) end"));
+        CHECK_TEXT("", host_load(&host, "assert(not told)\n"
+                                        "for i = 1, 1000 do pcall(error) end"));
     }
     host_close(&host);
 }

@@ -1118,8 +1118,24 @@ function codec:frame(opcode, payload) end
 ---@param threshold integer shorter messages are sent as they are
 function codec:compress(outBits, outTakeover, inBits, inTakeover, level, threshold) end
 
----Free what it holds, at once and not only at its collection.
+---The methods of `methods`: sendMessage sends no more.
+function codec:mute() end
+
+---The methods of `methods`: what comes is kept, or looked at again from the next dataReceived on.
+---@param paused boolean
+function codec:pause(paused) end
+
+---Free what it holds, at once and not only at its collection. The methods of `methods` do nothing any more.
 function codec:close() end
+
+---WebSocketProtocol's methods for messages. They find the codec in the object's field `_codec`. Transports in C know
+---the first one, and give it what came without making a string.
+---@param controlReceived fun(self: table, opcode: integer, payload: string, status: integer) of a control frame
+---@param raised fun(self: table, failure: twistlua.Failure) that, or messageReceived, raised an error
+---@param fail fun(self: table, status: integer, sentence: string) the other side broke the rules
+---@return fun(self: table, bytes: string) dataReceived
+---@return fun(self: table, data: string, isBinary?: boolean) sendMessage
+function core.websocket.methods(controlReceived, raised, fail) end
 
 ---@return string key a new Sec-WebSocket-Key
 function core.websocket.key() end

@@ -187,6 +187,58 @@ describe("WebSocketProtocol", function()
     assert.equal(1, #test.flushLoggedErrors())
   end))
 
+  it("delivers what came before the message whose event raises, and nothing behind it", test.async(function()
+    local Picky = Recorder:extend("Picky")
+    function Picky:messageReceived(data)
+      note(self, data)
+      if data == "bad" then error("picky", 0) end
+    end
+    local server, transport = alone(nil, Picky)
+    server:dataReceived(frameOf(1, "good") .. frameOf(1, "bad") .. frameOf(1, "late"))
+    server:dataReceived(frameOf(1, "later"))
+    assert.same({ { "good" }, { "bad" } }, server.events)
+    assert.equal("\x88\x10\x03\xf3Internal error", transport:value())
+    assert.is_true(transport.writeDisconnected)
+    assert.equal(1, #test.flushLoggedErrors())
+  end))
+
+  it("reads what comes while it delivers a message behind what is there", function()
+    local Eager = Recorder:extend("Eager")
+    function Eager:messageReceived(data)
+      if data == "one" then self:dataReceived(frameOf(1, "three") .. frameOf(1, "four")) end
+      note(self, data)
+    end
+    local server = alone(nil, Eager)
+    server:dataReceived(frameOf(1, "one") .. frameOf(1, "two"))
+    server:dataReceived(frameOf(1, "five"))
+    assert.same({ { "one" }, { "two" }, { "three" }, { "four" }, { "five" } }, server.events)
+    server = alone(nil, Eager)
+    server:dataReceived(frameOf(1, "one"))
+    assert.same({ { "one" }, { "three" }, { "four" } }, server.events)
+  end)
+
+  it("hears of nothing behind the message that made it abort", function()
+    local Brief = Recorder:extend("Brief")
+    function Brief:messageReceived(data)
+      note(self, data)
+      self:connectionLost(require("twistlua.failure").Failure(errors.ConnectionAborted()))
+    end
+    local server = alone(nil, Brief)
+    server:dataReceived(frameOf(1, "one") .. frameOf(1, "two"))
+    assert.same({ { "one" }, { "lost", false, 1006, server.reason.value.reason } }, server.events)
+  end)
+
+  it("wants bytes, and a connection", function()
+    local server = alone()
+    assert.error_matches(function() server:dataReceived() end, "string expected, got nil")
+    assert.error_matches(function() server:dataReceived({}) end, "string expected, got table")
+    assert.error_matches(function() Recorder():dataReceived("x") end, "not open yet")
+    assert.error_matches(function() Recorder():sendMessage("x") end, "not open yet")
+    assert.error_matches(function() server.sendMessage(nil, "x") end, "table expected")
+    server._codec = io.stdout
+    assert.error_matches(function() server:dataReceived("x") end, "not open yet")
+  end)
+
   it("may talk from connectionMade on", function()
     local Polite = Recorder:extend("Polite")
     function Polite:connectionMade() self:sendMessage("welcome") end

@@ -21,7 +21,7 @@ local log      = require "twistlua.log"
 local newCodec, isCloseCode = core.websocket.codec, core.websocket.isCloseCode
 local call = guard.call
 
-local TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+local CLOSE, PING, PONG = 8, 9, 10
 local LONGEST_REASON = 123   -- bytes, of a close frame
 
 ---A WebSocket connection. A subclass overrides the events; a factory makes the objects, as for other protocols.
@@ -36,8 +36,6 @@ local WebSocketProtocol = Protocol:extend("WebSocketProtocol")
 WebSocketProtocol.paused      = false
 WebSocketProtocol.compressed  = false
 WebSocketProtocol._state      = false
-WebSocketProtocol._delivering = false
-WebSocketProtocol._held       = false   -- bytes that came while it was paused
 WebSocketProtocol._ending     = false
 WebSocketProtocol._timer      = false
 WebSocketProtocol._producer   = false
@@ -68,6 +66,11 @@ function WebSocketProtocol:closeReceived(_code, _reason) end
 ---  `wasClean`; or the error of a method of this object
 function WebSocketProtocol:connectionLost(_reason) end
 
+local function endReceiving(self)
+  self._state = "ended"
+  self._codec:close()
+end
+
 local function lost(code, reason, cause)
   return ending.WebSocketLost(reason, { code = code, reason = reason, wasClean = false, cause = cause })
 end
@@ -76,17 +79,6 @@ end
 
 local function sendFrame(self, opcode, payload)
   local head, rest = self._codec:frame(opcode, payload)
-  local transport = self.transport
-  transport:write(head)
-  if rest then transport:write(rest) end
-end
-
----Send a message. Dropped once the connection is being closed. Raises if `data` is text and not UTF-8.
----@param data string
----@param isBinary? boolean default false: text
-function WebSocketProtocol:sendMessage(data, isBinary)
-  if self._state then return end
-  local head, rest = self._codec:frame(isBinary and BINARY or TEXT, data)
   local transport = self.transport
   transport:write(head)
   if rest then transport:write(rest) end
@@ -161,6 +153,7 @@ function WebSocketProtocol:sendClose(code, reason)
   if not utf8.len(reason) then error("sendClose: the reason must be UTF-8", 2) end
   if self._state then return end
   self._state = "closing"
+  self._codec:mute()
   sendCloseFrame(self, code, reason)
   startTimer(self, self._settings.closeTimeout, cut)
 end
@@ -173,7 +166,7 @@ end
 -- Both close frames are there. The server ends the connection; a client waits for that (RFC 6455 7.1.1).
 local function finish(self)
   local transport = self.transport
-  self._state = "ended"
+  endReceiving(self)
   stopProducer(self)
   if self._settings.server then
     stopTimer(self)
@@ -199,7 +192,7 @@ local function fail(self, code, reason, failure)
   if self._state == "ended" then return end
   local transport = self.transport
   if not self._state then sendCloseFrame(self, code, reason) end
-  self._state = "ended"
+  endReceiving(self)
   self._ending = failure or lost(code, reason)
   stopProducer(self)
   transport:resumeProducing()
@@ -224,42 +217,20 @@ local function controlReceived(self, opcode, payload, status)
   self:pongReceived(payload)
 end
 
-local function deliver(self, bytes)
-  local codec = self._codec
-  local opcode, payload, more, status = codec:feed(bytes)
-  while opcode do
-    if opcode <= BINARY then
-      self:messageReceived(payload, opcode == BINARY)
-    else
-      controlReceived(self, opcode, payload, status)
-    end
-    if not more or self.paused or self._state == "ended" then return end
-    opcode, payload, more, status = codec:feed()
-  end
-  if opcode == false then fail(self, status, payload) end
-end
+local dataReceived, sendMessage = core.websocket.methods(controlReceived, raised, fail)
 
-local function receive(self, bytes)
-  self._delivering = true
-  local ok, failure = call(deliver, self, bytes)
-  self._delivering = false
-  if not ok then raised(self, failure) end
-end
+WebSocketProtocol.dataReceived = dataReceived
 
-function WebSocketProtocol:dataReceived(data)
-  if self._state == "ended" then return end
-  if self.paused or self._delivering then
-    self._held = self._held and self._held .. data or data
-  else
-    receive(self, data)
-  end
-end
+---Send a message. Dropped once the connection is being closed. Raises if `data` is text and not UTF-8.
+---@type fun(self: twistlua.WebSocketProtocol, data: string, isBinary?: boolean) text by default
+WebSocketProtocol.sendMessage = sendMessage
 
 -- ---- Back-pressure ------------------------------------------------------------------------------
 
 ---Deliver no more messages, and read no more from the connection.
 function WebSocketProtocol:pauseProducing()
   self.paused = true
+  self._codec:pause(true)
   self.transport:pauseProducing()
 end
 
@@ -267,11 +238,9 @@ end
 function WebSocketProtocol:resumeProducing()
   if not self.paused then return end
   self.paused = false
+  self._codec:pause(false)
   self.transport:resumeProducing()
-  if self._delivering or self._state == "ended" then return end
-  local held = self._held
-  self._held = false
-  receive(self, held or nil)
+  dataReceived(self, "")
 end
 
 ---As a producer: close.
@@ -307,8 +276,7 @@ end
 local function connectionLost(self, reason)
   self.connectionLost = nil
   stopTimer(self)
-  self._state = "ended"
-  self._codec:close()
+  endReceiving(self)
   self:connectionLost(reasonOf(self, reason))
 end
 
