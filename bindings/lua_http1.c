@@ -185,22 +185,37 @@ static int http1_request(lua_State *L)
     return push_request_parts(L, parse(L, -1, 3));
 }
 
+/* Whether the response is over after [rest] bytes, and the connection is free then. */
+static bool is_whole(const twl_http1_head *parsed, size_t rest)
+{
+    if (!parsed->keep_alive || parsed->upgrade || parsed->status < 200)
+        return false;
+    if (parsed->body == TWL_BODY_LENGTH)
+        return (uint64_t)parsed->content_length == rest;
+    return parsed->body == TWL_BODY_NONE && rest == 0;
+}
+
 /* response(bytes, from, method, limits, head)
- *   -> head, next, status, body, keepAlive | head, nil | nil, message, name
- * An upgraded connection has no next response. */
+ *   -> head, next, status, body, keepAlive, whole | head, nil | nil, message, name
+ * An upgraded connection has no next response. Most come whole, and nothing follows them: then
+ * `whole` is the bytes of the body. */
 static int http1_response(lua_State *L)
 {
-    size_t length;
-    const char *method = luaL_checklstring(L, 3, &length);
+    size_t length, rest;
+    const char *bytes, *method = luaL_checklstring(L, 3, &length);
     int results = parse(L, twl_http1_method(method, length), 4);
     const twl_http1_head *parsed;
 
     if (results != 2 || lua_isnil(L, -1)) return results;
     parsed = &((const struct twl__head *)lua_touserdata(L, -2))->parsed;
+    bytes = lua_tolstring(L, 1, &length);
+    rest = length + 1 - (size_t)lua_tointeger(L, -1);
     lua_pushinteger(L, parsed->status);
     twl__push_body(L, parsed);
     lua_pushboolean(L, parsed->keep_alive && !parsed->upgrade);
-    return 5;
+    if (!is_whole(parsed, rest)) return 5;
+    lua_pushlstring(L, bytes + length - rest, rest);
+    return 6;
 }
 
 int twl__http_error(lua_State *L, int code)

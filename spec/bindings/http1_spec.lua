@@ -102,6 +102,23 @@ describe("http1.response", function()
     end
   end)
 
+  it("gives the body, if it is all there and another response may follow", function()
+    local LENGTH = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    local function whole(bytes, from, method) return (select(6, http1.response(bytes, from or 1, method or "GET"))) end
+    assert.equal("ok", whole(LENGTH .. "ok"))
+    assert.equal("ok", whole("HTTP/1.1 100 Continue\r\n\r\n" .. LENGTH .. "ok", 26))
+    assert.equal("", whole "HTTP/1.1 204 No Content\r\n\r\n")
+    assert.equal("", whole(LENGTH, 1, "HEAD"))
+    for _, bytes in ipairs {
+      LENGTH, LENGTH .. "o", LENGTH .. "okHTTP", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nok",
+      "HTTP/1.1 204 No Content\r\n\r\nok", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+      "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "HTTP/1.1 101 Other\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    } do assert.is_nil(whole(bytes), bytes) end
+    assert.is_nil(whole("HTTP/1.1 200 OK\r\n\r\n", 1, "CONNECT"))
+  end)
+
   it("has no body where the request's method asks for none", function()
     local head = http1.response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 1, "HEAD")
     assert.equal(0, head.body)

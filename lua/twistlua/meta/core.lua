@@ -951,6 +951,7 @@ function core.http1.request(bytes, from, limits, head) end
 
 ---Likewise for a response: the head, the place behind it, and what it says of itself; the head and nil; or nil, the
 ---sentence and its name. An interim response (1xx) is a message of its own. After an upgrade nothing is kept alive.
+---Of one that is kept alive, and whose body the bytes end with, that is the last value.
 ---@param bytes string
 ---@param from? integer
 ---@param method string of the request that is answered
@@ -961,6 +962,7 @@ function core.http1.request(bytes, from, limits, head) end
 ---@return integer|string|nil status or the name of the error
 ---@return integer|string|nil body as in heads
 ---@return boolean|nil keepAlive
+---@return string|nil whole
 function core.http1.response(bytes, from, method, limits, head) end
 
 ---Decodes a body.
