@@ -215,10 +215,8 @@ Reactor.callLater = core.timer.callLater
 Reactor.getDelayedCalls = core.timer.getDelayedCalls
 
 ---Seconds on a clock that only goes forward.
----@return number
-function Reactor:seconds()
-  return core.reactor.seconds()
-end
+---@type fun(self): number
+Reactor.seconds = core.reactor.seconds
 
 function Reactor:_soon(f, ...)
   local queue = self._queue
