@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- web/client/agent.lua -- makes requests: where to connect, how to trust, how long to wait.
 
-local Object  = require("twistlua.class").Object
-local Pool    = require "twistlua.web.client.pool"
-local Request = require "twistlua.web.client.request"
-local base    = require "twistlua.error"
-local defer   = require "twistlua.defer"
-local errors  = require "twistlua.web.client.errors"
-local failure = require "twistlua.failure"
-local options = require "twistlua.options"
+local Object   = require("twistlua.class").Object
+local Exchange = require "twistlua.web.client.exchange"
+local Pool     = require "twistlua.web.client.pool"
+local base     = require "twistlua.error"
+local defer    = require "twistlua.defer"
+local errors   = require "twistlua.web.client.errors"
+local failure  = require "twistlua.failure"
+local options  = require "twistlua.options"
 
 -- ---- Whom to trust -------------------------------------------------------------------------------
 
@@ -107,9 +107,11 @@ function Agent:_setUp(reactor, endpoints, given)
   self._reactor = reactor
   self._endpoints = endpoints
   self._pool = given.pool or Pool(reactor, { persistent = false })
-  self._headTimeout = given.headTimeout or 60
-  self._timeout = given.timeout
-  self._space = ""   -- connections are shared with the agents that have the same one
+  local headTimeout = given.headTimeout or 60
+  self._headTimeout = headTimeout > 0 and headTimeout or math.huge
+  self._timeout = given.timeout or false
+  self._space = ""        -- connections are shared with the agents that have the same one
+  self._repeats = true    -- what was composed for one request does for the next
 end
 
 ---An agent that connects as `endpointFactory:endpointForURI(uri)` says: through a UNIX socket, to a certain address
@@ -157,24 +159,30 @@ end
 ---@param bodyProducer? string|table
 ---@return twistlua.Deferred response fires with a twistlua.web.Response when the head is there
 function Agent:request(method, uri, headers, bodyProducer)
-  local ok, request = pcall(Request.make, method, uri, headers, bodyProducer)
-  if not ok then return defer.fail(request) end
-  return self:_send(request)
+  local pool, request, key = self._pool, nil, nil
+  if self._repeats and pool.persistent and headers == nil and bodyProducer == nil then
+    request = Exchange:again(method, uri, self._headTimeout)
+    key = request and self._space .. request.uri._origin
+  end
+  if not request then
+    local ok
+    ok, request, key = pcall(self._make, self, method, uri, headers, bodyProducer)
+    if not ok then return defer.fail(request) end
+  end
+  local result = pool:request(key, self._endpoints, request)
+  return self._timeout and limit(self._reactor, self._timeout, result) or result
 end
 
-function Agent:_send(request, absolute, extra)
-  local ok, err = pcall(request.compose, request, self._pool.persistent, absolute, extra)
-  if not ok then return defer.fail(err) end
-  local key = request.uri:origin()
-  if self._space ~= "" then key = self._space .. key end
-  return self:_transmit(key, self._endpoints, request)
-end
-
-function Agent:_transmit(key, endpoints, request)
+-- A composed request, and the key for its connection. Raises an error object for what cannot be sent.
+function Agent:_make(method, uri, headers, bodyProducer)
+  local request = Exchange:make(method, uri, headers, bodyProducer)
   request.headTimeout = self._headTimeout
-  local result = self._pool:request(key, endpoints, request)
-  if self._timeout then return limit(self._reactor, self._timeout, result) end
-  return result
+  return request, self:_compose(request)
+end
+
+function Agent:_compose(request)
+  request:compose(self._pool.persistent)
+  return self._space .. request.uri:origin()
 end
 
 return {

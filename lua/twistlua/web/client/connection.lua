@@ -10,61 +10,68 @@ local base     = require "twistlua.error"
 local errors   = require "twistlua.web.client.errors"
 
 local DONE = errors.DONE
-local INTERIM = 20    -- responses 1xx before the one that counts
-local SMALL = 16384   -- bytes of a body that are copied to go out in one piece with the head
+local NEVER = math.huge
+local INTERIM = 20   -- responses 1xx before the one that counts
 
 local http1 = core.http1
 local parseResponse = http1.response
+local sub = string.sub
 
----What an exchange is to a connection: `_sent()` is called when the request is on its way, then `_responded(response)`
----or `_failed(failure)`, once.
+---What an exchange is to a connection: a composed request, of which `_responded(response)` or `_failed(failure)` is
+---called, once. What a host is: `released(connection)` is called when it may be used again, `gone(connection)` when it
+---is gone. Whoever began an exchange sees to its `deadline`, which ends with the head.
 ---@class twistlua.web.HTTP11ClientProtocol: twistlua.Protocol
 local HTTP11ClientProtocol = Protocol:extend("HTTP11ClientProtocol")
 
----@param owner { released: function, gone: function } told when it may be used again, and when it is gone
-function HTTP11ClientProtocol:init(owner)
-  self._owner = owner
+---@param host { released: function, gone: function }
+function HTTP11ClientProtocol:init(host)
+  self.host = host
+  self.used = false           -- has had an exchange
+  self.exchange = false       -- the present one
+  self.deadline = NEVER       -- when it will have waited for too long, for a head or an exchange;
+  self.timer = false          -- which may ring before that,
+  self.rings = NEVER          -- at this time
   self._state = "idle"        -- "waiting" for a head, in a "body", "closed"
-  self._exchange = nil
-  self._sending = nil         -- the body of the request, while it is not sent
-  self._buffer = nil          -- bytes of a head that is not complete
-  self._head = nil            -- and its parse
+  self._sending = false       -- the body of the request, while it is not sent
+  self._buffer = false        -- bytes of a head that is not complete
+  self._head = false          -- and its parse
   self._interim = 0
-  self._response = nil        -- whose body is under way
+  self._response = false      -- whose body is under way
   self._paused = false        -- its consumer has had enough for now
-  self._left = nil            -- bytes of it that are to come, if they are counted
-  self._decoder = nil         -- of it, if it is chunked
+  self._left = false          -- bytes of it that are to come, if they are counted
+  self._decoder = false       -- of it, if it is chunked
   self._keepAlive = false
   self._failure = nil         -- why we closed
-  self.used = 0               -- exchanges
 end
 
 -- ---- Sending -----------------------------------------------------------------------------------
 
----@param exchange { request: twistlua.web.Request, _sent: function, _responded: function, _failed: function }
+-- The method is looked up but once.
+function HTTP11ClientProtocol:connectionMade()
+  self._write = self.transport.write
+end
+
+---Send the request, but for its `upload`.
+---@param exchange twistlua.web.client.Exchange
 function HTTP11ClientProtocol:begin(exchange)
-  local request, transport = exchange.request, self.transport
-  local producer = request.bodyProducer
-  self._exchange = exchange
+  self.exchange, exchange._connection = exchange, self
   self._state = "waiting"
-  self.used = self.used + 1
-  if not producer then return transport:write(request.head) end
-  if type(producer) == "string" then
-    if #producer <= SMALL then
-      transport:write(request.head .. producer)
-      return exchange:_sent()
-    end
-    producer = body.StringProducer(producer)
-  end
-  transport:write(request.head)
-  self._sending = body.Sending(transport, producer, request.length, function(failure) self:_sent(failure) end)
+  self._write(self.transport, exchange.head)
+end
+
+---Send the rest of the request, whose `_sent()` is called then.
+---@param producer string|table
+function HTTP11ClientProtocol:upload(producer)
+  if type(producer) == "string" then producer = body.StringProducer(producer) end
+  local function ended(failure) self:_sent(failure) end
+  self._sending = body.Sending(self.transport, producer, self.exchange.length, ended)
   self._sending:start()
 end
 
 function HTTP11ClientProtocol:_sent(failure)
-  self._sending = nil
+  self._sending = false
   if failure then return self:_fail(errors.RequestGenerationFailed { failure }) end
-  if self._state == "waiting" then self._exchange:_sent() end
+  if self._state == "waiting" then self.exchange:_sent() end
 end
 
 -- ---- Ends ----------------------------------------------------------------------------------------
@@ -77,10 +84,10 @@ function HTTP11ClientProtocol:_fail(err)
 end
 
 function HTTP11ClientProtocol:_close()
-  self._state = "closed"
+  self._state, self.deadline = "closed", NEVER
   if self._sending then
     self._sending:abandon()
-    self._sending = nil
+    self._sending = false
   end
   self.transport:abortConnection()
 end
@@ -90,8 +97,8 @@ local function failureOf(err)
 end
 
 function HTTP11ClientProtocol:_tell(err)
-  local exchange, response = self._exchange, self._response
-  self._exchange, self._response = nil, nil
+  local exchange, response = self.exchange, self._response
+  self.exchange, self._response = false, false
   if response then
     response:_ended(failureOf(err))
   elseif exchange then
@@ -101,7 +108,7 @@ end
 
 ---The exchange is not wanted any more, and is not told.
 function HTTP11ClientProtocol:cancel()
-  self._exchange, self._response = nil, nil
+  self.exchange, self._response = false, false
   if self._state ~= "closed" then self:_close() end
 end
 
@@ -122,45 +129,56 @@ function HTTP11ClientProtocol:_meaning(reason)
 end
 
 function HTTP11ClientProtocol:connectionLost(reason)
-  local meaning = self._exchange and self:_meaning(reason)
+  local meaning = self.exchange and self:_meaning(reason)
   self._state = "closed"
   if self._sending then
     self._sending:forget()
-    self._sending = nil
+    self._sending = false
   end
-  self._owner:gone(self)
+  self.host:gone(self)
   if meaning then self:_tell(meaning) end
 end
 
 -- ---- Receiving -----------------------------------------------------------------------------------
 
-function HTTP11ClientProtocol:dataReceived(data)
-  local state = self._state
-  if state == "waiting" then return self:_headReceived(data) end
-  if state == "body" then return self:_bodyReceived(data, 1) end
-  -- Nobody asked: whatever it is, it must not be taken for the next response.
-  if state == "idle" then self:_close() end
+-- The response is there with all of its body, and the connection may be used again: nothing of it need be kept.
+local function wholeReceived(self, exchange, head, status, whole)
+  self.exchange, self._state, self._interim = false, "idle", 0
+  self.used = true
+  self.host:released(self)
+  exchange:_responded(Response.whole(exchange, head, status, whole))
 end
 
-function HTTP11ClientProtocol:_headReceived(data)
-  if self._buffer then data = self._buffer .. data end
-  local request, from = self._exchange.request, 1
+local function headReceived(self, data)
+  local exchange, from, begun = self.exchange, 1, nil
+  if self._buffer then
+    data, begun = self._buffer .. data, self._head
+    self._buffer, self._head = false, false
+  end
   repeat
-    local head, following, status, kind, keepAlive = parseResponse(data, from, request.method, nil, self._head)
+    local head, following, status, kind, keepAlive, whole = parseResponse(data, from, exchange.method, nil, begun)
     if not head then return self:_unparsable(following, status, data) end
     if not following then
-      self._head, self._buffer = head, from == 1 and data or data:sub(from)
+      self._head, self._buffer = head, from == 1 and data or sub(data, from)
       return
     end
-    self._head, self._buffer = nil, nil
     if status >= 200 or status == 101 then
-      self._keepAlive = keepAlive and request.persistent
-      return self:_responded(Response.make(self, request, head, status, kind), kind, data, following)
+      if whole and exchange.plain then return wholeReceived(self, exchange, head, status, whole) end
+      self._keepAlive = keepAlive and exchange.persistent
+      return self:_responded(Response.make(self, exchange, head, status, kind), kind, data, following)
     end
     self._interim = self._interim + 1
     if self._interim > INTERIM then return self:_unparsable("too many interim responses", nil, data) end
-    from = following
+    from, begun = following, nil
   until from > #data
+end
+
+function HTTP11ClientProtocol:dataReceived(data)
+  local state = self._state
+  if state == "waiting" then return headReceived(self, data) end
+  if state == "body" then return self:_bodyReceived(data, 1) end
+  -- Nobody asked: whatever it is, it must not be taken for the next response.
+  if state == "idle" then self:_close() end
 end
 
 function HTTP11ClientProtocol:_unparsable(message, name, data)
@@ -171,10 +189,9 @@ end
 
 -- The head is complete, and the body begins at `from`.
 function HTTP11ClientProtocol:_responded(response, kind, data, from)
-  local exchange = self._exchange
-  self._interim = 0
+  local exchange = self.exchange
+  self._interim, self.deadline = 0, NEVER
   self._response, self._state = response, "body"
-  self._left, self._decoder = nil, nil
   if kind == "chunked" then
     self._decoder = http1.body("chunked")
   elseif kind ~= "rest" then
@@ -217,12 +234,12 @@ end
 function HTTP11ClientProtocol:_complete(more)
   local response = self._response
   if not response or self._state == "closed" then return end   -- its consumer closed the connection
-  self._response, self._exchange, self._decoder, self._left = nil, nil, nil, nil
+  self._response, self.exchange, self._decoder, self._left = false, false, false, false
   -- The consumer may hold up the last piece, but not the next exchange.
   if self._paused then self:resumeBody() end
   if self._keepAlive and not more and not self._sending then
-    self._state = "idle"
-    self._owner:released(self)
+    self._state, self.used = "idle", true
+    self.host:released(self)
   elseif self._sending or more then
     self:_close()
   else

@@ -5,11 +5,12 @@
 local Object   = require("twistlua.class").Object
 local Factory  = require("twistlua.protocol.factory").Factory
 local HTTP11ClientProtocol = require "twistlua.web.client.connection"
-local base     = require "twistlua.error"
 local defer    = require "twistlua.defer"
 local errors   = require "twistlua.web.client.errors"
-local guard    = require "twistlua.guard"
 local options  = require "twistlua.options"
+
+local NEVER = math.huge
+local newDeferred = defer.Deferred
 
 -- ---- Hosts ---------------------------------------------------------------------------------------
 
@@ -20,10 +21,12 @@ Host.noisy = false
 
 function Host:init(pool, key, endpoints, uri)
   self.pool = pool
+  self.reactor, self.seconds = pool._reactor, pool._reactor.seconds
   self.key = key
   self.endpoints = endpoints
   self.uri = uri
   self.idle = {}        -- the one that was used last stands last
+  self.idleCount = 0
   self.count = 0        -- open or being opened
   self.first, self.last, self.waiting = 1, 0, {}   -- a queue; false: one that was cancelled
   self.queued = 0
@@ -38,13 +41,13 @@ function Host:enqueue(exchange)
   self.last = self.last + 1
   self.waiting[self.last] = exchange
   self.queued = self.queued + 1
-  exchange.place = self.last
+  exchange._host, exchange._place = self, self.last
 end
 
 function Host:withdraw(exchange)
-  self.waiting[exchange.place] = false
+  self.waiting[exchange._place] = false
   self.queued = self.queued - 1
-  exchange.place = nil
+  exchange._place = nil
   self:forgetIfUnused()
 end
 
@@ -55,7 +58,7 @@ function Host:dequeue()
     self.first = self.first + 1
     if exchange then
       self.queued = self.queued - 1
-      exchange.place = nil
+      exchange._place = nil
       return exchange
     end
   end
@@ -66,67 +69,78 @@ function Host:forgetIfUnused()
   if self.count == 0 and self.queued == 0 and hosts[self.key] == self then hosts[self.key] = nil end
 end
 
+-- ---- Time ----------------------------------------------------------------------------------------
+
 -- One timer a connection, for the head that it waits for and for its idleness. It is set anew when it rings, or if
 -- it would ring too late: requests that come quickly one after the other cost no timers.
+local ring
+
+-- It rings at `deadline`.
 local function arm(host, connection, now, deadline)
+  if connection.timer then connection.timer:cancel() end
   connection.rings = deadline
-  connection.timer = host.pool._reactor:callLater(deadline - now, function()
-    connection.timer = nil
-    local limit = connection.deadline
-    if not limit then return end
-    local seconds = host.pool._reactor:seconds()
-    if limit > seconds then return arm(host, connection, seconds, limit) end
-    local exchange = connection.waitingFor
-    if exchange then return exchange:_timeOut() end
-    host:expire(connection)
-  end)
+  connection.timer = host.reactor:callLater(deadline - now, ring, host, connection)
 end
 
----Have `connection` end in so many seconds, unless something else is said meanwhile; nil: whenever.
-function Host:watch(connection, seconds, exchange)
-  connection.waitingFor = exchange
-  if not seconds then
-    connection.deadline = nil
-    return
-  end
-  local now = self.pool._reactor:seconds()
+function ring(host, connection)
+  connection.timer, connection.rings = false, NEVER
+  local deadline = connection.deadline
+  if deadline == NEVER then return end
+  local now = host.reactor:seconds()
+  if deadline > now then return arm(host, connection, now, deadline) end
+  local exchange = connection.exchange
+  if exchange then return exchange:_timedOut() end
+  host:expire(connection)
+end
+
+-- What `connection` waits for, a head or an exchange, is to come within so many seconds.
+local function watch(host, connection, seconds)
+  local now = host.seconds(host.reactor)
   local deadline = now + seconds
   connection.deadline = deadline
-  if connection.timer then
-    if connection.rings <= deadline then return end
-    connection.timer:cancel()
-  end
-  arm(self, connection, now, deadline)
+  if connection.rings > deadline then arm(host, connection, now, deadline) end
 end
 
+Host.watch = watch
+
 function Host:expire(connection)
-  for i, idle in ipairs(self.idle) do
-    if idle == connection then
-      table.remove(self.idle, i)
-      return self:close(connection)
+  if self:takeIdle(connection) then self:close(connection) end
+end
+
+-- ---- Idle connections ----------------------------------------------------------------------------
+
+-- `wanted`, or the one that has been idle for longest, is idle no more. Returns it, or nil if there is none.
+function Host:takeIdle(wanted)
+  local idle = self.idle
+  for i = 1, self.idleCount do
+    if not wanted or idle[i] == wanted then
+      self.idleCount = self.idleCount - 1
+      return table.remove(idle, i)
     end
   end
 end
 
----Give `exchange` a connection: an idle one unless it wants a fresh one, or a new one, or have it wait.
+---Give `exchange` a connection: an idle one, or a new one, or have it wait.
 function Host:serve(exchange)
-  local idle = self.idle
-  local connection = not exchange.fresh and idle[#idle]
-  if connection then
-    idle[#idle] = nil
-    exchange:_connected(connection)
-  elseif self.count < self.pool.maxConnectionsPerHost then
-    self:connect(exchange)
-  else
-    self:makeRoom()
-    if self.count < self.pool.maxConnectionsPerHost then return self:connect(exchange) end
-    self:enqueue(exchange)
-  end
+  local idle, count = self.idle, self.idleCount
+  if count == 0 then return self:open(exchange) end
+  local connection = idle[count]
+  idle[count], self.idleCount = nil, count - 1
+  if not exchange.plain then return exchange:_connected(connection) end
+  connection:begin(exchange)   -- what that would do, in fewer steps
+  watch(self, connection, exchange.headTimeout)
+end
+
+---Give `exchange` a new connection, for which an idle one may have to make room, or have it wait.
+function Host:open(exchange)
+  if self.count >= self.pool.maxConnectionsPerHost then self:makeRoom() end
+  if self.count >= self.pool.maxConnectionsPerHost then return self:enqueue(exchange) end
+  self:connect(exchange)
 end
 
 -- A fresh connection may be wanted while idle ones take all the places.
 function Host:makeRoom()
-  local oldest = table.remove(self.idle, 1)
+  local oldest = self:takeIdle()
   if oldest then self:close(oldest) end
 end
 
@@ -143,14 +157,14 @@ end
 function Host:connect(exchange)
   self.count = self.count + 1
   local connecting = defer.maybeDeferred(connectTo, self)
-  exchange.connecting = connecting
+  exchange._connecting = connecting
   connecting:addCallbacks(
     function(connection)
-      exchange.connecting = nil
+      exchange._connecting = nil
       exchange:_connected(connection)
     end,
     function(failure)
-      exchange.connecting = nil
+      exchange._connecting = nil
       self:vacated()
       exchange:_failed(failure)
     end)
@@ -169,110 +183,19 @@ end
 -- ---- What connections tell -----------------------------------------------------------------------
 
 function Host:released(connection)
-  local exchange = self:dequeue()
+  local exchange = self.first <= self.last and self:dequeue()
   if exchange then return exchange:_connected(connection) end
-  self.pool:_keep(self, connection)
+  local pool, count = self.pool, self.idleCount + 1
+  self.idle[count], self.idleCount = connection, count
+  watch(self, connection, pool.cachedConnectionTimeout)
+  if count > pool.maxPersistentPerHost then self:makeRoom() end
 end
 
 function Host:gone(connection)
-  local idle = self.idle
-  for i = #idle, 1, -1 do
-    if idle[i] == connection then table.remove(idle, i) end
-  end
+  self:takeIdle(connection)
   self.pool:_gone(connection)
   if connection.uncounted then return self:forgetIfUnused() end
   self:vacated()
-end
-
--- ---- Exchanges -----------------------------------------------------------------------------------
-
--- A request on its way to its response.
-local Exchange = Object:extend("Exchange")
-
--- All fields at once, so that the table need not grow.
-function Exchange.make(host, request)
-  local self = {
-    request    = request,
-    _host      = host,
-    connection = nil,     -- once it has one
-    connecting = nil,     -- while one is made for it
-    place      = nil,     -- while it waits in its host's queue
-    fresh      = false,   -- it is to have a new connection
-    reused     = false,   -- its connection had another before
-    result     = nil,     -- until it has fired
-  }
-  self.result = defer.Deferred(function() self:_cancel() end)
-  return setmetatable(self, Exchange)
-end
-
-function Exchange:_connected(connection)
-  self.connection = connection
-  self.reused = connection.used > 0
-  if not self.request.bodyProducer then
-    self:_sent()
-    return connection:begin(self)
-  end
-  self._host:watch(connection, nil)   -- however long a body takes
-  local ok, failure = guard.call(connection.begin, connection, self)
-  if ok then return end
-  connection:cancel()
-  self:_failed(failure)
-end
-
--- The request is on its way, and the time for the response begins.
-function Exchange:_sent()
-  local seconds = self.request.headTimeout
-  self._host:watch(self.connection, seconds > 0 and seconds or nil, self)
-end
-
-function Exchange:_timeOut()
-  self.connection:cancel()
-  self:_failed(require("twistlua.failure").Failure(base.TimeoutError(
-    ("%s: no response within %g s"):format(self.request.uri.netloc, self.request.headTimeout))))
-end
-
-function Exchange:_settle()
-  local connection = self.connection
-  if not connection then return end
-  self.connection = nil
-  if connection.waitingFor == self then connection.waitingFor, connection.deadline = nil, nil end
-end
-
-function Exchange:_responded(response)
-  self:_settle()
-  local result = self.result
-  self.result = nil
-  result:callback(response)
-end
-
--- A connection that was idle may have been closed by the other side just before the request came: what may be sent
--- twice is, once, on a new connection.
-function Exchange:_mayRetry(failure)
-  if not self.reused or self.fresh or not self.request.retriable or not self._host.pool.retryAutomatically then
-    return false
-  end
-  return failure:check(errors.ResponseNeverReceived, errors.RequestTransmissionFailed, errors.RequestNotSent) ~= nil
-end
-
-function Exchange:_failed(failure)
-  self:_settle()
-  if not self.result then return end
-  if self:_mayRetry(failure) then
-    self.fresh = true
-    return self._host.pool:_serve(self._host, self)
-  end
-  local result = self.result
-  self.result = nil
-  result:errback(failure)
-end
-
-function Exchange:_cancel()
-  local connection = self.connection
-  self.result = nil
-  if self.place then self._host:withdraw(self) end
-  if self.connecting then self.connecting:cancel() end
-  self:_settle()
-  if connection then connection:cancel() end
 end
 
 -- ---- The pool --------------------------------------------------------------------------------------
@@ -324,7 +247,7 @@ end
 ---that use `key`.
 ---@param key string
 ---@param endpoints { endpointForURI: fun(self, uri: twistlua.web.URI): twistlua.ClientEndpoint }
----@param request twistlua.web.Request composed
+---@param request twistlua.web.client.Exchange composed
 ---@return twistlua.Deferred response
 function HTTPConnectionPool:request(key, endpoints, request)
   local host = self._hosts[key]
@@ -332,28 +255,20 @@ function HTTPConnectionPool:request(key, endpoints, request)
     host = Host(self, key, endpoints, request.uri)
     self._hosts[key] = host
   end
-  local exchange = Exchange.make(host, request)
-  local result = exchange.result
-  host:serve(exchange)
+  local result = newDeferred(request)
+  request._result = result
+  host:serve(request)
   return result
 end
 
--- A retry: the host may have been forgotten meanwhile.
-function HTTPConnectionPool:_serve(host, exchange)
+-- A retry, on a new connection: the host may have been forgotten meanwhile.
+function HTTPConnectionPool:_serveAgain(host, exchange)
   local known = self._hosts[host.key]
   if not known then
     self._hosts[host.key] = host
     known = host
   end
-  exchange._host = known
-  known:serve(exchange)
-end
-
-function HTTPConnectionPool:_keep(host, connection)
-  local idle = host.idle
-  idle[#idle + 1] = connection
-  host:watch(connection, self.cachedConnectionTimeout)
-  if #idle > self.maxPersistentPerHost then host:close(table.remove(idle, 1)) end
+  known:open(exchange)
 end
 
 function HTTPConnectionPool:_closing(connection)
@@ -363,7 +278,7 @@ end
 
 function HTTPConnectionPool:_gone(connection)
   if connection.timer then connection.timer:cancel() end
-  connection.timer = nil
+  connection.timer = false
   self._closed[connection] = nil
   local emptied = self._emptied
   if emptied and next(self._closed) == nil then
@@ -376,7 +291,7 @@ end
 ---@return twistlua.Deferred done when they are closed
 function HTTPConnectionPool:closeCachedConnections()
   for _, host in pairs(self._hosts) do
-    while #host.idle > 0 do host:close(table.remove(host.idle)) end
+    while host.idleCount > 0 do host:makeRoom() end
   end
   if next(self._closed) == nil then return defer.succeed() end
   local result = defer.Deferred()

@@ -130,13 +130,13 @@ function ProxyAgent:init(endpoint, reactor, given)
   end
   self:_setUp(reactor, endpoints, given)
   self._space = self._pool:newSpace()
+  self._repeats = false
 end
 
-function ProxyAgent:_send(request)
-  if request.uri.scheme ~= "http" then return Agent._send(self, request) end
-  local ok, err = pcall(request.compose, request, self._pool.persistent, true, self._endpoints.authorization)
-  if not ok then return defer.fail(err) end
-  return self:_transmit(self._space, self._endpoints, request)
+function ProxyAgent:_compose(request)
+  if request.uri.scheme ~= "http" then return Agent._compose(self, request) end
+  request:compose(self._pool.persistent, true, self._endpoints.authorization)
+  return self._space
 end
 
 return { ProxyAgent = ProxyAgent }

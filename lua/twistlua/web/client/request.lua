@@ -9,6 +9,9 @@ local errors  = require "twistlua.web.client.errors"
 local http1   = require("twistlua.core").http1
 
 local isToken, isValue = http1.isToken, http1.isValue
+local setmetatable = setmetatable
+
+local SMALL = 16384   -- bytes of a body that are copied to go out in one piece with the head
 
 -- RFC 9110 9.2.2: what may be sent twice.
 local IDEMPOTENT = { GET = true, HEAD = true, OPTIONS = true, TRACE = true, DELETE = true }
@@ -25,14 +28,21 @@ local OURS = { ["content-length"] = true, ["transfer-encoding"] = true, ["keep-a
 ---@field uri twistlua.web.URI
 ---@field headers table|nil as given
 ---@field bodyProducer string|table|nil
+---@field length integer|false|nil of the body; nil: there is none; false: unknown
+---@field head string once it is composed: what is sent first, with the body if that is a small string
+---@field headTimeout number seconds from when it is sent to the head of the response; the agent's
+---@field upload string|table|nil the body, if it is not in `head`
+---@field plain boolean there is none, and the connection may go on
 local Request = Object:extend("Request")
+
+Request.persistent = true   -- the connection is to go on
 
 local function invalid(class, ...)
   error(class((...):format(select(2, ...))), 0)
 end
 
 -- Programs ask for the same things again and again. What nobody uses goes with the garbage. Each URI has the heads that
--- were sent to it by the methods above, where there was nothing but the URI to tell.
+-- were sent to it by the methods above, where there was nothing but the URI to tell; and its origin is made at once.
 local parsed = setmetatable({}, { __mode = "v" })
 
 local function parse(text)
@@ -49,33 +59,62 @@ local function parse(text)
   if uri.userinfo then
     invalid(errors.InvalidURI, "'%s' has credentials in it: send them in a header", uri.netloc)
   end
-  parsed[text], uri._heads = uri, {}
+  parsed[text], uri._heads, uri._origin = uri, {}, uri:origin()
   return uri
 end
 
----Raises an error object for what cannot be sent.
+-- One table of the size that it will have: to grow it would cost as much as all the rest here.
+
+---A request of this class; there is a subclass for what becomes of it. Raises an error object for what cannot be sent.
 ---@param method string
 ---@param uri string
 ---@param headers? twistlua.Headers|table<string, string|string[]>
 ---@param bodyProducer? string|table
 ---@return twistlua.web.Request
-function Request.make(method, uri, headers, bodyProducer)
+function Request:make(method, uri, headers, bodyProducer)
   if not (IDEMPOTENT[method] or isToken(method)) then
     invalid(errors.InvalidRequest, "'%s' is no method", tostring(method))
   end
-  -- One table of the size that it will have: to grow it would cost as much as all the rest here.
   return setmetatable({
     method       = method,
     absoluteURI  = uri,
     uri          = parse(uri),
     headers      = headers,
     bodyProducer = bodyProducer,
-    length       = body.lengthOf(bodyProducer),   -- nil: there is none; false: unknown
-    retriable    = bodyProducer == nil and IDEMPOTENT[method] or false,
-    persistent   = true,
-    head         = nil,   -- once it is composed
-    headTimeout  = nil,   -- seconds; the agent's
-  }, Request)
+    length       = body.lengthOf(bodyProducer),
+    head         = false,
+    headTimeout  = false,
+    plain        = false,
+    _connection  = false,
+    _result      = false,
+  }, self)
+end
+
+---A composed request with neither headers nor body that is as one before: what was checked then is good now.
+---@param method string
+---@param uri string
+---@param headTimeout number
+---@return twistlua.web.Request|nil
+function Request:again(method, uri, headTimeout)
+  local known = parsed[uri]
+  local head = known and known._heads[method]
+  if not head then return nil end
+  return setmetatable({
+    method      = method,
+    absoluteURI = uri,
+    uri         = known,
+    head        = head,
+    headTimeout = headTimeout,
+    plain       = true,
+    _connection = false,
+    _result     = false,
+  }, self)
+end
+
+---Whether it may be sent twice.
+---@return boolean
+function Request:isRetriable()
+  return self.bodyProducer == nil and IDEMPOTENT[self.method] or false
 end
 
 local function addField(lines, name, value)
@@ -133,12 +172,7 @@ end
 ---@param absolute? boolean for a proxy: the target is the whole URI
 ---@param extra? string more lines, as they are
 function Request:compose(persistent, absolute, extra)
-  local uri, method = self.uri, self.method
-  local plain = persistent and not self.headers and not extra and not absolute and not self.bodyProducer
-  if plain then
-    self.head = uri._heads[method]
-    if self.head then return end
-  end
+  local uri, method, producer = self.uri, self.method, self.bodyProducer
   local target = absolute and ("%s://%s%s"):format(uri.scheme, uri.netloc, uri.originForm) or uri.originForm
   local seen, lines = {}, { method .. " " .. target .. " HTTP/1.1\r\n", "" }
   addHeaders(self, lines, seen)
@@ -148,8 +182,14 @@ function Request:compose(persistent, absolute, extra)
   lines[#lines + 1] = extra
   lines[#lines + 1] = framing(self)
   lines[#lines + 1] = "\r\n"
+  local small = type(producer) == "string" and #producer <= SMALL
+  if small then lines[#lines + 1] = producer end
   self.head = table.concat(lines)
-  if plain and IDEMPOTENT[method] then uri._heads[method] = self.head end
+  if producer and not small then self.upload = producer end
+  self.plain = self.persistent and not self.upload
+  if self.plain and not (producer or self.headers or absolute or extra) and IDEMPOTENT[method] then
+    uri._heads[method] = self.head
+  end
 end
 
 return Request

@@ -10,6 +10,8 @@ local defer   = require "twistlua.defer"
 local errors  = require "twistlua.web.client.errors"
 local options = require "twistlua.options"
 
+local setmetatable = setmetatable
+
 local DONE = errors.DONE
 local MAX_SIZE = 64 * 1024^2   -- bytes that readBody takes, unless it is told otherwise
 local DISCARDED = 65536        -- bytes of an unwanted body for which a connection is kept
@@ -48,7 +50,13 @@ function LATER.phrase(response) return response._head.reason end
 
 Response.__index = core.http1.lazily(Response, LATER)
 
-Response._onEnd = false   -- called when all has come
+-- What all have at first.
+Response._source   = false   -- has pauseBody, resumeBody and abortBody; false when all has come
+Response._consumer = false
+Response._early    = false   -- what came before there was a consumer
+Response._reason   = false   -- why there is no more, until the consumer has been told
+Response._paused   = false
+Response._onEnd    = false   -- called when all has come
 
 ---All fields at once, so that the table need not grow.
 ---@param source table with pauseBody, resumeBody, abortBody
@@ -63,11 +71,29 @@ function Response.make(source, request, head, status, length)
     length    = type(length) == "number" and length or body.UNKNOWN_LENGTH,
     request   = request,
     _head     = head,
-    _source   = source,   -- false when all has come
+    _source   = source,
     _consumer = false,
-    _pieces   = false,    -- a string or several that came before there was a consumer
-    _reason   = false,    -- why there is no more, until the consumer has been told
+    _early    = false,
+    _reason   = false,
     _paused   = false,
+  }, Response)
+end
+
+---One that came with all of its body.
+---@param request twistlua.web.Request
+---@param head twistlua.core.http1.head
+---@param status integer
+---@param whole string
+---@return twistlua.web.Response
+function Response.whole(request, head, status, whole)
+  return setmetatable({
+    code      = status,
+    length    = #whole,
+    request   = request,
+    _head     = head,
+    _consumer = false,
+    _early    = whole,
+    _reason   = DONE,
   }, Response)
 end
 
@@ -99,14 +125,7 @@ end
 function Response:_received(piece)
   local consumer = self._consumer
   if consumer then return consumer:dataReceived(piece) end
-  local pieces = self._pieces
-  if not pieces then
-    self._pieces = piece
-  elseif type(pieces) == "string" then
-    self._pieces = { pieces, piece }
-  else
-    pieces[#pieces + 1] = piece
-  end
+  self._early = self._early and self._early .. piece or piece
 end
 
 function Response:_ended(reason)
@@ -138,10 +157,6 @@ function Response:_resume()
   end
 end
 
-local function wholeOf(pieces)
-  return type(pieces) == "string" and pieces or table.concat(pieces)
-end
-
 ---Have the body delivered: `protocol` hears of it as of a connection, whose end has the reason ResponseDone,
 ---PotentialDataLoss, or ResponseFailed. Once only.
 ---@param protocol twistlua.Protocol
@@ -149,11 +164,9 @@ function Response:deliverBody(protocol)
   if self._consumer then error("deliverBody: the body was delivered already", 2) end
   self._consumer = protocol
   protocol:makeConnection(BodyTransport(self))
-  local pieces = self._pieces
-  if pieces then
-    self._pieces = false
-    protocol:dataReceived(wholeOf(pieces))
-  end
+  local early = self._early
+  self._early = false
+  if early and early ~= "" then protocol:dataReceived(early) end
   if self._paused then return end
   local reason = self._reason
   if reason then
@@ -191,6 +204,11 @@ end
 
 -- ---- readBody ------------------------------------------------------------------------------------
 
+local function tooLarge(maxSize, length)
+  local text = ("%d bytes"):format(maxSize)
+  return errors.BodyTooLarge(length and ("%s, of which there are %d"):format(text, length) or text)
+end
+
 local Reader = Protocol:extend("BodyReader")
 
 function Reader:init(maxSize, response)
@@ -210,7 +228,7 @@ function Reader:dataReceived(data)
     local result = self._result
     self._result = nil
     self.transport:abortConnection()
-    if result then result:errback(errors.BodyTooLarge(("%d bytes"):format(self._maxSize))) end
+    if result then result:errback(tooLarge(self._maxSize)) end
     return
   end
   self._pieces[#self._pieces + 1] = data
@@ -226,26 +244,26 @@ function Reader:connectionLost(reason)
   result:errback(reason)
 end
 
+local OPTIONS = { maxSize = "number" }
+
+local succeed = defer.succeed
+
 ---All of the body (Twisted: readBody). One that ends with its connection is taken for complete: nobody can say.
 ---Cancelling closes the connection.
 ---@param response twistlua.web.Response
 ---@param given? { maxSize?: number } bytes, default 64 MiB; with more it fails with BodyTooLarge
 ---@return twistlua.Deferred body a string
 local function readBody(response, given)
-  given = options.check("readBody", given, { maxSize = "number" })
-  local maxSize = given.maxSize or MAX_SIZE
-  if type(response.length) == "number" and response.length > maxSize then
-    response:abort()
-    return defer.fail(errors.BodyTooLarge(("%d bytes, of which there are %d"):format(maxSize, response.length)))
-  end
+  local maxSize = given ~= nil and options.check("readBody", given, OPTIONS).maxSize or MAX_SIZE
   -- Most bodies came together with their heads.
   if response._reason == DONE and not response._consumer then
-    local pieces = response._pieces
-    response._consumer, response._pieces = Discarding, false
-    if not pieces then return defer.succeed("") end
-    local whole = wholeOf(pieces)
-    if #whole > maxSize then return defer.fail(errors.BodyTooLarge(("%d bytes"):format(maxSize))) end
-    return defer.succeed(whole)
+    local whole = response._early or ""
+    response._consumer, response._early = Discarding, false
+    return #whole <= maxSize and succeed(whole) or defer.fail(tooLarge(maxSize, #whole))
+  end
+  if type(response.length) == "number" and response.length > maxSize then
+    response:abort()
+    return defer.fail(tooLarge(maxSize, response.length))
   end
   local reader = Reader(maxSize, response)
   local result = reader._result

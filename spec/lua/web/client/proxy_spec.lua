@@ -26,6 +26,19 @@ describe("ProxyAgent", function()
     assert.matches("^GET http://other.example/ ", connection.sent())
   end)
 
+  it("asks the proxy each time, whoever asks the server itself", function()
+    local URI = "http://10.0.0.1/"
+    local WHOLE = "GET http://10.0.0.1/ HTTP/1.1\r\nHost: 10.0.0.1\r\nProxy-Authorization: Basic bWU6eA==\r\n\r\n"
+    for _ = 1, 2 do
+      local agent, reactor = begin { auth = { "me", "x" } }
+      agent:request("GET", URI):addErrback(function() end)
+      assert.equal(WHOLE, peer.accept(reactor, 1).sent())
+      local direct, other = peer.agent()
+      direct:request("GET", URI):addErrback(function() end)
+      assert.equal("GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n", peer.accept(other, 1).sent())
+    end
+  end)
+
   it("asks the proxy to connect for https, and fails where it does not", function()
     for answer, message in pairs {
       ["HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"] = "403 Forbidden",

@@ -33,6 +33,28 @@ describe("a request", function()
       sent(nil, "GET", "http://10.0.0.1", { X = { 1, "b" } }))
   end)
 
+  it("that comes again is sent as the first, unless there is more to say", function()
+    local URI = "http://10.0.0.1/again"
+    local PLAIN = "GET /again HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n"
+    for _ = 1, 2 do
+      assert.equal(PLAIN, sent(nil, "GET", URI))
+      assert.equal("HEAD /again HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n", sent(nil, "HEAD", URI))
+      assert.equal("POST /again HTTP/1.1\r\nHost: 10.0.0.1\r\nContent-Length: 0\r\n\r\n", sent(nil, "POST", URI))
+      assert.equal("GET /again HTTP/1.1\r\nHost: 10.0.0.1\r\nA: b\r\n\r\n", sent(nil, "GET", URI, { A = "b" }))
+      assert.equal("GET /again HTTP/1.1\r\nHost: 10.0.0.1\r\nContent-Length: 1\r\n\r\nx",
+        sent(nil, "GET", URI, nil, "x"))
+      assert.equal("GET /again HTTP/1.1\r\nHost: 10.0.0.1\r\nConnection: close\r\n\r\n",
+        sent({ persistent = false }, "GET", URI))
+      assert.equal("InvalidRequest", refusal("G T", URI).__name)
+    end
+    local agent, reactor, pool = peer.agent()
+    agent:request("GET", URI):addErrback(function() end)
+    pool.persistent = false
+    agent:request("GET", URI):addErrback(function() end)
+    assert.equal(PLAIN, peer.accept(reactor, 1).sent())
+    assert.matches("Connection: close", peer.accept(reactor, 2).sent())
+  end)
+
   it("sends a string as its body, with its length", function()
     assert.equal("POST / HTTP/1.1\r\nHost: 10.0.0.1\r\nContent-Length: 4\r\n\r\nbody",
       sent(nil, "POST", "http://10.0.0.1", nil, "body"))

@@ -182,6 +182,43 @@ describe("the body of a response", function()
     assert.equal("abcdef", peer.outcome(body))
   end)
 
+  it("that came in pieces before is delivered as one", function()
+    local response, connection = respond "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab"
+    connection.answer "cd"   -- though it was asked to pause
+    local pieces = {}
+    local consumer = test.AccumulatingProtocol()
+    function consumer.dataReceived(_, data) pieces[#pieces + 1] = data end
+    response:deliverBody(consumer)
+    connection.answer "ef"
+    assert.same({ "abcd", "ef" }, pieces)
+    assert.equal(1, consumer.closed)
+  end)
+
+  it("that is empty has no pieces", function()
+    for _, head in ipairs { "Content-Length: 0\r\n\r\n", "Connection: close\r\nContent-Length: 0\r\n\r\n",
+                            "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" } do
+      local response = respond("HTTP/1.1 200 OK\r\n" .. head)
+      local consumer = test.AccumulatingProtocol()
+      function consumer.dataReceived() error "called" end
+      response:deliverBody(consumer)
+      assert.is_truthy(consumer.closedReason:check(client.ResponseDone))
+    end
+  end)
+
+  it("that came with the head is read once, or is too large", function()
+    local OK = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+    local response, connection = respond(OK)
+    assert.equal("BodyTooLarge: The body is larger than the limit: 2 bytes, of which there are 3.",
+      tostring(select(2, peer.body((respond(OK)), { maxSize = 2 }))))
+    assert.equal("abc", peer.body(response, { maxSize = 3 }))
+    assert.has_error(function() response:deliverBody(test.AccumulatingProtocol()) end)
+    response:abort()
+    response:discard()
+    assert.is_false(connection.transport.disconnecting)
+    assert.equal(3, response.length)
+    assert.equal("3", response.headers:getHeader "content-length")
+  end)
+
   it("pauses and resumes the connection for its consumer", function()
     local response, connection = respond "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"
     local consumer = test.AccumulatingProtocol()
@@ -308,6 +345,64 @@ describe("time", function()
     assert.is_true(connection.transport.aborting)
   end)
 
+  it("for the head begins with each request", function()
+    local result, connection, reactor, pool = begin("GET", nil, { headTimeout = 5 })
+    local agent = client.Agent(reactor, { pool = pool, headTimeout = 5 })
+    connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    peer.outcome(result)
+    reactor:advance(4)
+    result = agent:request("GET", URI)
+    reactor:advance(4.9)
+    test.assertNoResult(result)
+    reactor:advance(0.1)
+    assert.equal("TimeoutError", select(2, peer.outcome(result)).__name)
+    connection.lose(base.ConnectionAborted())
+    assert.equal(0, #reactor:getDelayedCalls())
+  end)
+
+  it("for the head is the agent's, whoever used the connection before", function()
+    local result, connection, reactor, pool = begin("GET", nil, { headTimeout = 50 })
+    connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    peer.outcome(result)
+    result = client.Agent(reactor, { pool = pool, headTimeout = 3 }):request("GET", URI)
+    reactor:advance(3)
+    assert.matches("no response within 3 s", select(2, peer.outcome(result)).message)
+  end)
+
+  it("for the head may be without limit", function()
+    local result, connection, reactor, pool = begin("GET", { cachedConnectionTimeout = 10 }, { headTimeout = 0 })
+    local agent = client.Agent(reactor, { pool = pool, headTimeout = 0 })
+    for _ = 1, 2 do
+      reactor:advance(1000)
+      test.assertNoResult(result)
+      connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+      assert.equal("ok", peer.body((peer.outcome(result))))
+      reactor:advance(9)
+      result = agent:request("GET", URI)
+    end
+    reactor:advance(1000)
+    assert.is_false(connection.transport.disconnecting)
+    result:cancel()
+    peer.outcome(result)
+    connection.lose(base.ConnectionAborted())
+    assert.equal(0, #reactor:getDelayedCalls())
+  end)
+
+  it("is not limited between the head and the end of the body", function()
+    local result, connection, reactor = begin("GET", { cachedConnectionTimeout = 10 }, { headTimeout = 5 })
+    connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"
+    local body = client.readBody((peer.outcome(result)))
+    reactor:advance(1000)
+    connection.answer "def"
+    assert.equal("abcdef", peer.outcome(body))
+    reactor:advance(9.9)
+    assert.is_false(connection.transport.disconnecting)
+    reactor:advance(0.1)
+    assert.is_true(connection.transport.disconnecting)
+    connection.lose()
+    assert.equal(0, #reactor:getDelayedCalls())
+  end)
+
   it("is limited for all of it", function()
     local result, connection, reactor = begin("GET", nil, { timeout = 5 })
     connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc"
@@ -344,6 +439,18 @@ describe("cancelling", function()
     assert.is_true(connection.transport.aborting)
     connection.lose(base.ConnectionAborted())
     assert.equal(0, #reactor:getDelayedCalls())
+  end)
+
+  it("is too late once the response is there", function()
+    local result, connection, reactor, pool = begin()
+    connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    local second = client.Agent(reactor, { pool = pool }):request("GET", URI)
+    local first = peer.outcome(result)
+    result:cancel()
+    assert.is_false(connection.transport.aborting)
+    connection.answer "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n2nd"
+    assert.equal("2nd", peer.body((peer.outcome(second))))
+    assert.equal("ok", peer.body(first))
   end)
 
   it("ends the attempt to connect", function()
