@@ -8,13 +8,16 @@ shift
 out=$(mktemp)
 taskset -c 0 "$@" >"$out" & server=$!
 trap 'kill $server 2>/dev/null || :; rm -f "$out"' EXIT
+url=""
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
   port=$(head -n 1 "$out")
-  [ -z "$port" ] || break
+  if [ -n "$port" ] && curl -so /dev/null "http://127.0.0.1:$port/"; then   # nginx tells its port before it listens
+    url=http://127.0.0.1:$port$path
+    break
+  fi
   sleep 0.1
 done
-[ -n "$port" ] || { echo "the server does not start"; exit 1; }
-url=http://127.0.0.1:$port$path
+[ -n "$url" ] || { echo "the server does not start"; exit 1; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$server/stat"; }
 taskset -c 1 wrk -t1 -c64 -d1s "$url" >/dev/null     # so that everything is warm
 before=$(ticks)
