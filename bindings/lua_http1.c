@@ -5,10 +5,7 @@
 
 #include "http.h"
 
-enum {
-    FIELDS_MAX = 200, /* of a head, unless the limits say otherwise */
-    USUAL_FIELDS = 48 /* a head with more is parsed anew, with room for them */
-};
+enum { FIELDS_MAX = 200 }; /* of a head, unless the limits say otherwise */
 
 struct limits {
     twl_http1_limits limits;
@@ -94,34 +91,32 @@ static int parse_kept(lua_State *L, const struct twl__parse *parse,
     return parse_head(parse, source, &head->parsed);
 }
 
-/* Leaves the head at the top, unless there is an error. Most messages come in one piece and have
- * few fields: these get a userdata that has room for just them. */
+/* Most messages come in one piece and have few fields: nothing is made for these. */
 static int parse_new(lua_State *L, const struct twl__parse *parse,
-                     const struct source *source)
+                     const struct source *source, struct twl__parsed *to)
 {
     uint32_t fields = source->fields;
-    twl_http1_line lines[USUAL_FIELDS];
-    twl_http1_head head;
+    bool fits = fields <= TWL__USUAL_LINES;
     int rc;
 
-    twl_http1_head_init(&head, lines,
-                        fields < USUAL_FIELDS ? fields : USUAL_FIELDS);
-    rc = parse_head(parse, source, &head);
-    if (rc == TWL_EHTTP_FIELDS && fields > USUAL_FIELDS) {
-        struct twl__head *kept;
-        twl_http1_head_init(&head, NULL, 0);
-        kept = twl__head_push(L, parse->context, parse->string, &head, fields);
-        kept->buffer = source->bytes;
-        return parse_head(parse, source, &kept->parsed);
+    twl_http1_head_init(&to->head, to->lines, fits ? fields : TWL__USUAL_LINES);
+    rc = parse_head(parse, source, &to->head);
+    if (rc == TWL_EHTTP_FIELDS && !fits) {
+        twl_http1_head_init(&to->head, NULL, 0);
+        to->made =
+            twl__head_push(L, parse->context, parse->string, &to->head, fields);
+        to->made->buffer = source->bytes;
+        return parse_head(parse, source, &to->made->parsed);
     }
-    if (rc < 0) return rc;
-    twl__head_push(L, parse->context, parse->string, &head,
-                   rc > 0 ? head.count : fields)
-        ->buffer = source->bytes;
-    return rc;
+    if (rc != 0) return rc;
+    to->made =
+        twl__head_push(L, parse->context, parse->string, &to->head, fields);
+    to->made->buffer = source->bytes;
+    return 0;
 }
 
-int twl__http_parse(lua_State *L, const struct twl__parse *parse)
+int twl__http_parse(lua_State *L, const struct twl__parse *parse,
+                    struct twl__parsed *to)
 {
     struct source source;
     struct twl__class *heads = &parse->context->http_heads;
@@ -132,10 +127,13 @@ int twl__http_parse(lua_State *L, const struct twl__parse *parse)
                   2, "no place in the bytes");
     source.bytes += parse->from - 1;
     source.length -= (size_t)parse->from - 1;
-    source.limits =
-        twl__http_limits(L, parse->context, parse->limits, &source.fields);
-    if (!lua_toboolean(L, parse->head)) return parse_new(L, parse, &source);
-    return parse_kept(L, parse, &source, twl__object_of(L, heads, parse->head));
+    source.limits = parse->limits;
+    source.fields = parse->fields;
+    to->bytes = source.bytes;
+    to->made = NULL;
+    if (!lua_toboolean(L, parse->head)) return parse_new(L, parse, &source, to);
+    to->made = twl__object_of(L, heads, parse->head);
+    return parse_kept(L, parse, &source, to->made);
 }
 
 /* Arguments: the bytes, where the message begins, [..., limits, head at limits + 1]. */
@@ -144,14 +142,19 @@ static int parse(lua_State *L, int method, int limits)
     struct twl__parse parse = {.context = twl__context_of(L),
                                .string = 1,
                                .from = luaL_optinteger(L, 2, 1),
-                               .limits = limits,
                                .head = limits + 1,
                                .method = method};
+    struct twl__parsed parsed;
     int rc;
 
     lua_settop(L, parse.head);
-    rc = twl__http_parse(L, &parse);
+    parse.limits = twl__http_limits(L, parse.context, limits, &parse.fields);
+    rc = twl__http_parse(L, &parse, &parsed);
     if (rc < 0) return twl__http_error(L, rc);
+    if (!parsed.made)
+        twl__head_push(L, parse.context, parse.string, &parsed.head,
+                       parsed.head.count)
+            ->buffer = parsed.bytes;
     if (rc == 0)
         lua_pushnil(L);
     else
@@ -363,6 +366,7 @@ void twl__open_http1(lua_State *L, twl_context *context)
     twl__open_http1_heads(L, context);
     twl__open_http1_bodies(L, context);
     twl__open_http1_messages(L, context);
+    twl__open_http1_requests(L, context);
     twl__open_http1_server(L, context);
     lua_setfield(L, -2, "http1");
 }

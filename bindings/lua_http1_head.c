@@ -75,10 +75,8 @@ static void push_value(lua_State *L, const struct twl__head *head,
     lua_pushlstring(L, head->buffer + line->value, line->value_length);
 }
 
-/* get(name) -> last value | nil */
-static int head_get(lua_State *L)
+int twl__head_get(lua_State *L, const struct twl__head *head)
 {
-    struct twl__head *head = check(L);
     struct wanted wanted;
 
     if (!look_for(L, &head->parsed, &wanted)) return 0;
@@ -90,10 +88,8 @@ static int head_get(lua_State *L)
     return 0;
 }
 
-/* getAll(name) -> list of values, in their order | nil */
-static int head_get_all(lua_State *L)
+int twl__head_get_all(lua_State *L, const struct twl__head *head)
 {
-    struct twl__head *head = check(L);
     struct wanted wanted;
     lua_Integer found = 0;
 
@@ -107,11 +103,8 @@ static int head_get_all(lua_State *L)
     return found > 0;
 }
 
-/* fields() -> { name, value, name, value, ... } as sent; in trailers, without those that may not
- * stand there */
-static int head_fields(lua_State *L)
+int twl__head_fields(lua_State *L, const struct twl__head *head)
 {
-    struct twl__head *head = check(L);
     lua_Integer at = 0;
 
     lua_createtable(L, (int)head->parsed.count * 2, 0);
@@ -124,6 +117,25 @@ static int head_fields(lua_State *L)
         lua_rawseti(L, -2, ++at);
     }
     return 1;
+}
+
+/* get(name) -> last value | nil */
+static int head_get(lua_State *L)
+{
+    return twl__head_get(L, check(L));
+}
+
+/* getAll(name) -> list of values, in their order | nil */
+static int head_get_all(lua_State *L)
+{
+    return twl__head_get_all(L, check(L));
+}
+
+/* fields() -> { name, value, name, value, ... } as sent; in trailers, without those that may not
+ * stand there */
+static int head_fields(lua_State *L)
+{
+    return twl__head_fields(L, check(L));
 }
 
 /* ---- What else it says ------------------------------------------------------------------- */

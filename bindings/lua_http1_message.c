@@ -53,6 +53,16 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t';
 }
 
+static bool has_blanks(const char *value, size_t length)
+{
+    return length > 0 && (is_blank(value[0]) || is_blank(value[length - 1]));
+}
+
+bool twl__http_is_clean(const char *value, size_t length)
+{
+    return !has_blanks(value, length) && twl_http1_is_value(value, length);
+}
+
 /* Push the value at [index], as it may be sent. [-0, +1] */
 static void push_clean(lua_State *L, int index)
 {
@@ -65,17 +75,16 @@ static void push_clean(lua_State *L, int index)
     } else {
         lua_pushvalue(L, index);
     }
-    if (length == 0 || (!is_blank(value[0]) && !is_blank(value[length - 1])))
-        return;
+    if (!has_blanks(value, length)) return;
     while (from < length && is_blank(value[from])) from++;
     while (length > from && is_blank(value[length - 1])) length--;
     lua_pushlstring(L, value + from, length - from);
     lua_replace(L, -2);
 }
 
-static bool is_special(const char *key, size_t length)
+bool twl__http_is_special(int field)
 {
-    switch (twl_http1_field(key, length)) {
+    switch (field) {
     case TWL_FIELD_CONTENT_LENGTH:
     case TWL_FIELD_TRANSFER_ENCODING:
     case TWL_FIELD_CONNECTION:
@@ -91,7 +100,7 @@ static void put(lua_State *L, bool known)
     if (!known) {
         size_t length;
         const char *key = lua_tolstring(L, -2, &length);
-        if (is_special(key, length)) {
+        if (twl__http_is_special(twl_http1_field(key, length))) {
             lua_pushboolean(L, true);
             lua_rawseti(L, 1, 0);
         }
@@ -181,20 +190,25 @@ void twl__out_length(struct twl__out *out, uint64_t length)
     twl__out_bytes(out, line + at, sizeof line - at);
 }
 
-/* The name as it is spelt usually. */
-static void write_name(char *at, const char *key, size_t length)
+static char in_case(char letter, bool upper)
 {
-    int field = twl_http1_field(key, length);
+    if (upper) return letter >= 'a' && letter <= 'z' ? letter - 32 : letter;
+    return letter >= 'A' && letter <= 'Z' ? letter + 32 : letter;
+}
 
+void twl__http_write_name(char *at, int field, const char *name, size_t length)
+{
     if (field != TWL_FIELD_OTHER) {
         memcpy(at, twl_http1_field_name(field), length);
         return;
     }
-    memcpy(at, key, length);
-    for (size_t i = 0; i < length; i++) {
-        bool first = i == 0 || at[i - 1] == '-';
-        if (first && at[i] >= 'a' && at[i] <= 'z') at[i] = (char)(at[i] - 32);
-    }
+    for (size_t i = 0; i < length; i++)
+        at[i] = in_case(name[i], i == 0 || name[i - 1] == '-');
+}
+
+static void write_name(char *at, const char *key, size_t length)
+{
+    twl__http_write_name(at, twl_http1_field(key, length), key, length);
 }
 
 /* canonical(name) -> name as it is spelt usually */

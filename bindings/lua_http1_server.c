@@ -1,42 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * lua_http1_server.c -- what a server does for each request, where nothing is special about it.
  * web/http/channel.lua decides and tells of the fields; here are the steps of which Lua's own share
- * would be the most of a request: the next request is taken from a channel's input, and a short
- * response is written. Whatever is not usual is left to Lua. */
-#include <string.h>
-
-#include "http.h"
+ * would be the most of a request: the requests are taken from a channel's input one after the other,
+ * each is rendered, and a short response is written. Whatever is not usual is left to Lua. */
+#include "http_names.h"
 #include "transport.h"
-
-/* Upvalues: besides the context and the metatables of transports and heads, the names of fields. */
-enum upvalue {
-    TRANSPORTS = 2,
-    HEADS,
-    INPUT,
-    AT,
-    HEAD,
-    FACTORY,
-    LIMITS,
-    CLASS,
-    REQUEST,
-    CHANNEL,
-    METHOD,
-    URI,
-    MORE,
-    CODE,
-    STORE,
-    FINISHED,
-    TRANSPORT,
-    KEEP_ALIVE,
-    UNREAD,
-    SERVING,
-    DEADLINE,
-    LINES,
-    LINES_WITH_TYPE,
-    CONTENT_TYPE,
-    LOG,
-    LAST = LOG
-};
 
 static const char *const NAMES[] = {
     [INPUT] = "_input",
@@ -46,13 +14,6 @@ static const char *const NAMES[] = {
     [LIMITS] = "limits",
     [CLASS] = "requestFactory",
     [REQUEST] = "_request",
-    [CHANNEL] = "channel",
-    [METHOD] = "method",
-    [URI] = "uri",
-    [MORE] = "_more",
-    [CODE] = "code",
-    [STORE] = "_store",
-    [FINISHED] = "finished",
     [TRANSPORT] = "transport",
     [KEEP_ALIVE] = "_keepAlive",
     [UNREAD] = "_unread",
@@ -62,258 +23,275 @@ static const char *const NAMES[] = {
     [LINES_WITH_TYPE] = "linesWithType",
     [CONTENT_TYPE] = "content-type",
     [LOG] = "log",
+    [PROCESS] = "process",
+    [SITE_PROCESS] = "_process",
+    [ANSWER] = "_answer",
+    [RESOURCE] = "resource",
+    [IS_LEAF] = "isLeaf",
+    [GET_RESOURCE] = "getResourceFor",
+    [RENDER] = "render",
+    [RENDER_GET] = "render_GET",
 };
 
-/* Push the field of the table at [index]. [-0, +1] */
-static int get(lua_State *L, int index, enum upvalue name)
-{
-    lua_pushvalue(L, lua_upvalueindex(name));
-    return lua_rawget(L, index);
-}
+enum {
+    CHANNEL_AT = 1,
+    SPECIAL_AT,
+    FACTORY_AT,
+    LIMITS_AT,
+    CLASS_AT,
+    TRANSPORT_AT,
+    RESOURCE_AT, /* of a site whose requests are answered in the usual way, or false */
+    GET_AT, /* what answers GET for the root of the site, or nil */
+    INPUT_AT,
+    HEAD_AT,
+    REQUEST_AT,
+    TARGET_AT,
+    BODY_AT
+};
 
-static bool is_set(lua_State *L, int index, enum upvalue name)
-{
-    bool set;
+/* What holds for all requests of a call. */
+struct service {
+    const twl_http1_limits *limits;
+    uint32_t fields;
+    struct twl__transport *transport;
+    bool usual; /* there is a resource */
+    bool leaf;  /* which answers for all that is below it */
+    bool logs;
+};
 
-    get(L, index, name);
-    set = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return set;
-}
-
-/* The value at the top becomes the field. [-1, +0] */
-static void set(lua_State *L, int index, enum upvalue name)
-{
-    lua_pushvalue(L, lua_upvalueindex(name));
-    lua_insert(L, -2);
-    lua_rawset(L, index);
-}
-
-static void set_boolean(lua_State *L, int index, enum upvalue name, bool value)
-{
-    lua_pushvalue(L, lua_upvalueindex(name));
-    lua_pushboolean(L, value);
-    lua_rawset(L, index);
-}
-
-/* Whether the userdata at the top, which a script may have put there, is of the class. */
-static bool is_of(lua_State *L, enum upvalue class)
-{
-    bool same;
-
-    if (!lua_getmetatable(L, -1)) return false;
-    same = lua_rawequal(L, -1, lua_upvalueindex(class));
-    lua_pop(L, 1);
-    return same;
-}
-
-/* ---- Requests ------------------------------------------------------------------------------ */
-
-enum { TAKE_CHANNEL = 1, TAKE_INPUT, TAKE_FACTORY, TAKE_LIMITS, TAKE_HEAD };
+/* ---- Taking -------------------------------------------------------------------------------- */
 
 /* What of the input, which was looked at from [from] on, is left. */
 static void leave_rest(lua_State *L, lua_Integer from, lua_Integer next)
 {
-    if ((size_t)next > lua_rawlen(L, TAKE_INPUT)) {
-        set_boolean(L, TAKE_CHANNEL, INPUT, false);
+    if ((size_t)next > lua_rawlen(L, INPUT_AT)) {
+        set_boolean(L, CHANNEL_AT, INPUT, false);
         next = 1;
     }
     if (next == from) return;
+    lua_pushvalue(L, lua_upvalueindex(AT));
     lua_pushinteger(L, next);
-    set(L, TAKE_CHANNEL, AT);
+    lua_rawset(L, CHANNEL_AT);
 }
 
-/* The fields that each request has; the class has the others. [-0, +1] */
-static void push_request(lua_State *L, const struct twl__head *head)
-{
-    enum { FIELDS = 8, MADE = TAKE_HEAD + 2 };
-    const twl_http1_head *parsed = &head->parsed;
-
-    lua_createtable(L, 0, FIELDS);
-    lua_pushvalue(L, TAKE_CHANNEL);
-    set(L, MADE, CHANNEL);
-    lua_pushlstring(L, head->buffer + parsed->method.at, parsed->method.length);
-    set(L, MADE, METHOD);
-    lua_pushlstring(L, head->buffer + parsed->target.at, parsed->target.length);
-    set(L, MADE, URI);
-    lua_pushvalue(L, MADE - 1);
-    set(L, MADE, HEAD);
-    set_boolean(L, MADE, MORE, false);
-    if (get(L, TAKE_FACTORY, CLASS) != LUA_TTABLE)
-        luaL_error(L, "requestFactory must be a class of requests");
-    lua_setmetatable(L, MADE);
-}
-
-/* takeRequest(channel) -> request, body   which is its `_request` now; body as in heads
- *                       | false, head     of a request that is not complete: the bytes stay
- *                       | nil, message, name, status */
-static int http1_take_request(lua_State *L)
+/* Take the next request from the input, which are then at their places: 0; or else the number of
+ * values that tell why there is none. */
+static int take(lua_State *L, const struct service *service)
 {
     struct twl__parse parse = {.context = twl__context_of(L),
-                               .string = TAKE_INPUT,
-                               .limits = TAKE_LIMITS,
-                               .head = TAKE_HEAD,
+                               .string = INPUT_AT,
+                               .limits = service->limits,
+                               .fields = service->fields,
+                               .head = HEAD_AT,
                                .method = -1};
-    const struct twl__head *head;
+    struct twl__parsed parsed;
+    const twl_http1_head *head;
     int rc;
 
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    get(L, TAKE_CHANNEL, INPUT);
-    if (get(L, TAKE_CHANNEL, FACTORY) != LUA_TTABLE)
-        return luaL_error(L, "a channel expected");
-    get(L, TAKE_FACTORY, LIMITS);
-    get(L, TAKE_CHANNEL, AT);
+    get(L, CHANNEL_AT, AT);
     parse.from = lua_tointeger(L, -1);
     lua_pop(L, 1);
-    get(L, TAKE_CHANNEL, HEAD);
-    rc = twl__http_parse(L, &parse);
+    get(L, CHANNEL_AT, HEAD);
+    rc = twl__http_parse(L, &parse, &parsed);
     if (rc < 0) return twl__http_error(L, rc);
     if (rc == 0) {
         lua_pushboolean(L, false);
         lua_insert(L, -2);
         return 2;
     }
-    head = lua_touserdata(L, -1);
     leave_rest(L, parse.from, parse.from + rc);
-    if (lua_toboolean(L, TAKE_HEAD)) set_boolean(L, TAKE_CHANNEL, HEAD, false);
-    push_request(L, head);
-    if (!head->parsed.keep_alive)
-        set_boolean(L, TAKE_CHANNEL, KEEP_ALIVE, false);
-    lua_pushvalue(L, -1);
-    set(L, TAKE_CHANNEL, REQUEST);
-    twl__push_body(L, &head->parsed);
+    if (lua_toboolean(L, HEAD_AT)) set_boolean(L, CHANNEL_AT, HEAD, false);
+    head = parsed.made ? &parsed.made->parsed : &parsed.head;
+    twl__request_push(L, head, parsed.bytes, INPUT_AT, CHANNEL_AT, CLASS_AT);
+    if (parsed.made) lua_replace(L, REQUEST_AT);
+    if (!head->keep_alive) set_boolean(L, CHANNEL_AT, KEEP_ALIVE, false);
+    lua_pushvalue(L, lua_upvalueindex(REQUEST));
+    lua_pushvalue(L, REQUEST_AT);
+    lua_rawset(L, CHANNEL_AT);
+    if (service->usual && head->body == TWL_BODY_NONE) return 0;
+    twl__push_body(L, head);
     return 2;
 }
 
-/* ---- Responses ----------------------------------------------------------------------------- */
+/* ---- Answering ----------------------------------------------------------------------------- */
 
-enum {
-    RESPOND_CHANNEL = 1,
-    RESPOND_REQUEST,
-    RESPOND_BODY,
-    RESPOND_STORE,
-    RESPOND_FACTORY
-};
-
-/* Whether the head asks for a response as usual: who sent it understands HTTP/1.1, and goes on. */
-static bool asks_plainly(lua_State *L, const twl_http1_head *head)
+/* Behind something that has yielded: others have gone on with the channel. */
+static int stop(lua_State *L, int status, lua_KContext context)
 {
-    return head->keep_alive && head->minor > 0 &&
-           head->method_number != TWL_METHOD_HEAD &&
-           (head->body == TWL_BODY_NONE || !is_set(L, RESPOND_CHANNEL, UNREAD));
+    (void)L, (void)status, (void)context;
+    return 0;
 }
 
-/* Whether there is nothing to decide about the response, and no field speaks of the framing.
- * Leaves the store. */
-static bool is_plain(lua_State *L)
+/* The body is there. Whether the next request may be served. */
+static bool answer(lua_State *L, const struct service *service)
 {
-    const struct twl__head *head;
-    bool plain;
+    const struct twl__response response = {.channel = CHANNEL_AT,
+                                           .factory = FACTORY_AT,
+                                           .request = REQUEST_AT,
+                                           .body = BODY_AT,
+                                           .transport = service->transport};
+    bool written = twl__http_respond(L, &response);
 
-    if (lua_type(L, RESPOND_BODY) != LUA_TSTRING ||
-        lua_rawlen(L, RESPOND_BODY) == 0 || is_set(L, RESPOND_REQUEST, MORE) ||
-        is_set(L, RESPOND_REQUEST, FINISHED) ||
-        get(L, RESPOND_REQUEST, HEAD) != LUA_TUSERDATA || !is_of(L, HEADS))
-        return false;
-    head = lua_touserdata(L, -1);
-    if (!asks_plainly(L, &head->parsed)) return false;
-    if (get(L, RESPOND_REQUEST, CODE) != LUA_TNIL &&
-        lua_tointeger(L, -1) != 200)
-        return false;
-    lua_settop(L, RESPOND_BODY);
-    if (get(L, RESPOND_REQUEST, STORE) != LUA_TTABLE) return true;
-    lua_rawgeti(L, RESPOND_STORE, 0);
-    plain = !lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return plain;
-}
-
-static void out_string(lua_State *L, int index, struct twl__out *out)
-{
-    size_t length;
-    const char *bytes = lua_tolstring(L, index, &length);
-
-    if (bytes) twl__out_bytes(out, bytes, length);
-}
-
-static void out_response(lua_State *L, struct twl__out *out)
-{
-    static const char START[] = "HTTP/1.1 200 OK\r\n";
-    bool typed = lua_istable(L, RESPOND_STORE) &&
-                 get(L, RESPOND_STORE, CONTENT_TYPE) != LUA_TNIL;
-
-    twl__out_bytes(out, START, sizeof START - 1);
-    get(L, RESPOND_FACTORY, typed ? LINES : LINES_WITH_TYPE);
-    out_string(L, -1, out);
-    twl__out_store(L, RESPOND_STORE, out);
-    twl__out_length(out, lua_rawlen(L, RESPOND_BODY));
-    twl__out_bytes(out, "\r\n", 2);
-    out_string(L, RESPOND_BODY, out);
-    lua_settop(L, RESPOND_FACTORY);
-}
-
-/* The transport of the channel, where that is one of ours. [-0, +1] */
-static struct twl__transport *transport_of(lua_State *L)
-{
-    if (get(L, RESPOND_CHANNEL, TRANSPORT) != LUA_TUSERDATA ||
-        !is_of(L, TRANSPORTS))
-        return NULL;
-    return lua_touserdata(L, -1);
-}
-
-/* Whether the channel may go on with the next request by itself. A handler that has made it wait
- * has marked its request as special. */
-static bool is_over(lua_State *L)
-{
-    return is_set(L, RESPOND_CHANNEL, SERVING) &&
-           !is_set(L, RESPOND_FACTORY, LOG);
-}
-
-/* respond(channel, request, body) -> nil     it is not plain, or too long: nothing was done
- *                                  | false   it is written
- *                                  | true    likewise, and there is nothing else to do */
-static int http1_respond(lua_State *L)
-{
-    char bytes[TWL__USUAL_MESSAGE];
-    struct twl__out out = {.at = bytes, .room = sizeof bytes};
-    struct twl__transport *transport;
-    bool over;
-
-    lua_settop(L, RESPOND_BODY);
-    luaL_checktype(L, RESPOND_CHANNEL, LUA_TTABLE);
-    luaL_checktype(L, RESPOND_REQUEST, LUA_TTABLE);
-    if (!is_plain(L) || get(L, RESPOND_CHANNEL, FACTORY) != LUA_TTABLE ||
-        !(transport = transport_of(L)))
-        return 0;
-    out_response(L, &out);
-    if (out.length > sizeof bytes ||
-        !twl__transport_write_few(transport, bytes, out.length))
-        return 0;
-    set_boolean(L, RESPOND_REQUEST, FINISHED, true);
-    over = is_over(L);
-    if (over) {
-        set_boolean(L, RESPOND_CHANNEL, REQUEST, false);
-        if (is_set(L, RESPOND_CHANNEL, DEADLINE))
-            set_boolean(L, RESPOND_CHANNEL, DEADLINE, false);
+    if (written && !service->logs) {
+        twl__http_be_over(L, CHANNEL_AT);
+        return true;
     }
-    lua_pushboolean(L, over);
-    return 1;
+    get(L, CLASS_AT, ANSWER);
+    lua_pushvalue(L, REQUEST_AT);
+    lua_pushvalue(L, TARGET_AT);
+    lua_pushvalue(L, BODY_AT);
+    lua_pushboolean(L, written);
+    lua_callk(L, 4, 0, 0, stop);
+    return !is_set(L, CHANNEL_AT, REQUEST);
 }
 
-/* setHeader(request, name, value): in the store of the response's fields, made if need be */
-static int http1_set_header(lua_State *L)
+static int answer_later(lua_State *L, int status, lua_KContext context)
 {
-    enum { STORE_OR_REQUEST = 1, OWNER = 4 };
-    bool known;
+    const struct service later = {
+        .transport = twl__http_transport(L, CHANNEL_AT), .logs = true};
 
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 3);
-    lua_pushvalue(L, 1);
-    known = get(L, OWNER, STORE) == LUA_TTABLE;
-    lua_replace(L, STORE_OR_REQUEST);
-    twl__http_set_field(L);
-    if (!known) set(L, OWNER, STORE);
+    (void)status, (void)context;
+    lua_settop(L, BODY_AT);
+    answer(L, &later);
+    return 0;
+}
+
+/* The resource is at its place. Push what renders it: sparing, if it can, a call. [-0, +1] */
+static void push_renderer(lua_State *L)
+{
+    if (member(L, TARGET_AT, RENDER) != LUA_TFUNCTION ||
+        lua_tocfunction(L, -1) != twl__http1_render)
+        return;
+    if (twl__http_push_render(L, TARGET_AT, REQUEST_AT) == LUA_TNIL)
+        lua_pop(L, 1); /* let that tell so */
+    else
+        lua_replace(L, -2);
+}
+
+static void render(lua_State *L)
+{
+    lua_pushvalue(L, TARGET_AT);
+    lua_pushvalue(L, REQUEST_AT);
+    lua_callk(L, 2, 1, 0, answer_later);
+}
+
+static int render_later(lua_State *L, int status, lua_KContext context)
+{
+    push_renderer(L);
+    render(L);
+    return answer_later(L, status, context);
+}
+
+static bool is_get(lua_State *L)
+{
+    const struct twl__request *request = lua_touserdata(L, REQUEST_AT);
+
+    return twl__request_head(request)->parsed.method_number == TWL_METHOD_GET;
+}
+
+static bool serve(lua_State *L, const struct service *service)
+{
+    if (service->leaf) {
+        lua_pushvalue(L, RESOURCE_AT);
+        if (is_get(L) && lua_toboolean(L, GET_AT))
+            lua_pushvalue(L, GET_AT);
+        else
+            push_renderer(L);
+    } else {
+        member(L, FACTORY_AT, GET_RESOURCE);
+        lua_pushvalue(L, FACTORY_AT);
+        lua_pushvalue(L, REQUEST_AT);
+        lua_callk(L, 2, 1, 0, render_later);
+        push_renderer(L);
+    }
+    render(L);
+    return answer(L, service);
+}
+
+/* ---- Serving ------------------------------------------------------------------------------- */
+
+/* The requests are processed as those of sites usually are. */
+static bool is_usual(lua_State *L)
+{
+    bool usual = get(L, CLASS_AT, SITE_PROCESS) != LUA_TNIL &&
+                 get(L, CLASS_AT, PROCESS) != LUA_TNIL &&
+                 lua_rawequal(L, -1, -2);
+
+    lua_settop(L, TRANSPORT_AT);
+    return usual;
+}
+
+/* Push what answers GET for the root, where that is found as it usually is, or nil. [-0, +1] */
+static void push_get(lua_State *L, bool leaf)
+{
+    bool usual = leaf && member(L, RESOURCE_AT, RENDER) == LUA_TFUNCTION &&
+                 lua_tocfunction(L, -1) == twl__http1_render;
+
+    lua_settop(L, RESOURCE_AT);
+    if (usual)
+        member(L, RESOURCE_AT, RENDER_GET);
+    else
+        lua_pushnil(L);
+}
+
+static void prepare(lua_State *L, struct service *service)
+{
+    if (get(L, CHANNEL_AT, FACTORY) != LUA_TTABLE)
+        luaL_error(L, "a channel expected");
+    get(L, FACTORY_AT, LIMITS);
+    service->limits =
+        twl__http_limits(L, twl__context_of(L), LIMITS_AT, &service->fields);
+    if (get(L, FACTORY_AT, CLASS) != LUA_TTABLE)
+        luaL_error(L, "requestFactory must be a class of requests");
+    service->transport = twl__http_transport(L, CHANNEL_AT);
+    lua_settop(L, TRANSPORT_AT);
+    service->logs = is_set(L, FACTORY_AT, LOG);
+    service->usual = is_usual(L) && get(L, FACTORY_AT, RESOURCE) == LUA_TTABLE;
+    lua_settop(L, RESOURCE_AT);
+    if (service->usual) {
+        member(L, RESOURCE_AT, IS_LEAF);
+        service->leaf = lua_toboolean(L, -1);
+        lua_pop(L, 1);
+    }
+    push_get(L, service->leaf);
+}
+
+/* Whether the next request may be served, after the [count] values at the top have been told. */
+static bool leave_to_lua(lua_State *L, int count)
+{
+    lua_pushvalue(L, SPECIAL_AT);
+    lua_insert(L, -1 - count);
+    lua_pushvalue(L, CHANNEL_AT);
+    lua_insert(L, -1 - count);
+    lua_callk(L, count + 1, 1, 0, stop);
+    return lua_toboolean(L, -1);
+}
+
+/* serve(channel, special): serve what is in the input of the channel.
+ * What is not usual is left to special(channel, ...), which returns whether to go on; it is told
+ *   request, body      which is its `_request`; body as in heads, or 0 for what is left of one
+ *   false, head        of a request that is not complete: the bytes stay
+ *   nil, message, name, status */
+static int http1_serve(lua_State *L)
+{
+    struct service service = {.leaf = false};
+    bool more = true;
+
+    luaL_checktype(L, CHANNEL_AT, LUA_TTABLE);
+    lua_settop(L, SPECIAL_AT);
+    prepare(L, &service);
+    if (get(L, CHANNEL_AT, REQUEST) != LUA_TNIL && lua_toboolean(L, -1)) {
+        lua_pushinteger(L, 0);
+        more = leave_to_lua(L, 2);
+    }
+    while (more) {
+        int count;
+        lua_settop(L, GET_AT);
+        get(L, CHANNEL_AT, INPUT);
+        if (!lua_toboolean(L, -1)) break;
+        count = take(L, &service);
+        more = count > 0 ? leave_to_lua(L, count) : serve(L, &service);
+    }
     return 0;
 }
 
@@ -358,16 +336,15 @@ static int http1_lazily(lua_State *L)
 
 void twl__open_http1_server(lua_State *L, twl_context *context)
 {
-    static const luaL_Reg functions[] = {{"takeRequest", http1_take_request},
-                                         {"respond", http1_respond},
-                                         {"setHeader", http1_set_header},
+    static const luaL_Reg functions[] = {{"serve", http1_serve},
+                                         {"respond", twl__http1_respond},
+                                         {"render", twl__http1_render},
                                          {NULL, NULL}};
     static const luaL_Reg others[] = {{"lazily", http1_lazily}, {NULL, NULL}};
 
     luaL_checkstack(L, LAST, NULL);
     lua_pushlightuserdata(L, context);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &context->http_heads);
     for (int i = INPUT; i <= LAST; i++) lua_pushstring(L, NAMES[i]);
     luaL_setfuncs(L, functions, LAST);
     twl__set_functions(L, context, others);

@@ -51,8 +51,9 @@ end
 ---@param object any
 ---@return table|nil class
 local function classOf(object)
-  local class = type(object) == "table" and getmetatable(object) or nil
-  if class and getmetatable(class) == Class then return class end
+  local kind = type(object)
+  local class = (kind == "table" or kind == "userdata") and getmetatable(object) or nil
+  if type(class) == "table" and getmetatable(class) == Class then return class end
 end
 
 setmetatable(Object, Class)
@@ -62,8 +63,7 @@ setmetatable(Object, Class)
 ---@param class table
 ---@return boolean
 local function isA(value, class)
-  if type(value) ~= "table" then return false end
-  local is = getmetatable(value) == Class and value or classOf(value)
+  local is = type(value) == "table" and getmetatable(value) == Class and value or classOf(value)
   return is and is:is(class) or false
 end
 

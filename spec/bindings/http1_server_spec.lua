@@ -2,64 +2,220 @@
 -- http1_server_spec.lua -- core.http1: the steps of a server that are taken in C.
 local http1 = require("twistlua.core").http1
 
-local Request = { __name = "Request" }
-Request.__index = Request
+local function classOfRequests(later)
+  local class = { __name = "Request" }
+  for name, member in pairs(http1.requestMembers) do class[name] = member end
+  http1.requestClass(class, later or {})
+  return class
+end
 
-local function channelWith(input, limits)
+local Request = classOfRequests()
+
+local function channelWith(input, limits, class)
   return {
     _input = input, _at = 1, _head = false, _keepAlive = true,
-    factory = { limits = http1.limits(limits or {}), requestFactory = Request },
+    factory = { limits = http1.limits(limits or {}), requestFactory = class or Request },
   }
 end
 
-describe("http1.takeRequest", function()
+-- What is left to the caller.
+local function serve(channel)
+  local special = { n = 0 }
+  http1.serve(channel, function(given, ...)
+    assert.equal(channel, given)
+    special = table.pack(...)
+    return false
+  end)
+  return table.unpack(special, 1, special.n)
+end
+
+local function requestOf(head, class)
+  return assert(serve(channelWith(head .. "\r\n\r\n", nil, class)))
+end
+
+describe("http1.serve", function()
   it("makes a request of a head, and leaves what is behind it", function()
     local channel = channelWith("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
       .. "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n")
-    local request, body = http1.takeRequest(channel)
+    local request, body = serve(channel)
     assert.equal(Request, getmetatable(request))
     assert.same({ "GET", "/a", false, 0 }, { request.method, request.uri, request._more, body })
     assert.equal(channel, request.channel)
     assert.equal(request, channel._request)
-    assert.equal("h", request._head:get("host"))
-    request, body = http1.takeRequest(channel)
+    assert.equal("h", request:getHeader("host"))
+    channel._request = false
+    request, body = serve(channel)
     assert.same({ "POST", "/b", 1, true }, { request.method, request.uri, body, channel._keepAlive })
     assert.same({ false, 1 }, { channel._input, channel._at })
   end)
 
   it("tells that the connection ends behind a request", function()
     local channel = channelWith "GET / HTTP/1.0\r\n\r\n"
-    assert.truthy(http1.takeRequest(channel))
+    assert.truthy(serve(channel))
     assert.is_false(channel._keepAlive)
   end)
 
   it("goes on with a head in pieces", function()
     local channel = channelWith "GET / HTT"
-    local request, head = http1.takeRequest(channel)
+    local request, head = serve(channel)
     assert.is_false(request)
     assert.equal("GET / HTT", channel._input)
     channel._head, channel._input = head, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-    request = http1.takeRequest(channel)
-    assert.equal(head, request._head)
-    assert.equal("h", head:get("host"))
+    request = serve(channel)
+    assert.same({ "/", "h" }, { request.uri, request:getHeader "host" })
     assert.same({ false, false }, { channel._head, channel._input })
   end)
 
+  it("makes a request of a head with many fields", function()
+    local lines = { "GET / HTTP/1.1\r\nHost: h\r\n" }
+    for i = 1, 150 do lines[#lines + 1] = ("A%d: %d\r\n"):format(i, i) end
+    local request = serve(channelWith(table.concat(lines) .. "\r\n"))
+    assert.same({ "1", "150", 302 }, { request:getHeader "a1", request:getHeader "a150", #request:_fields() })
+  end)
+
   it("tells of what is no request", function()
-    assert.equal(400, (select(4, http1.takeRequest(channelWith "GET\r\n\r\n"))))
+    assert.equal(400, (select(4, serve(channelWith "GET\r\n\r\n"))))
     local channel = channelWith("GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n", { fields = 1 })
-    local request, _, name, status = http1.takeRequest(channel)
+    local request, _, name, status = serve(channel)
     assert.same({ "nil", "EHTTP_FIELDS", 431 }, { type(request), name, status })
   end)
 
+  it("goes on as long as it is told to", function()
+    local channel, uris = channelWith(("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"):rep(3)), {}
+    http1.serve(channel, function(_, request)
+      uris[#uris + 1] = request.uri
+      channel._request = nil
+      return #uris < 2
+    end)
+    assert.same({ "/a", "/a" }, uris)
+    assert.truthy(channel._input)
+  end)
+
+  it("leaves a request whose body is coming", function()
+    local channel = channelWith "body"
+    channel._request = "a request"
+    assert.same({ "a request", 0 }, { serve(channel) })
+    assert.equal("body", channel._input)
+    assert.is_nil(serve(channelWith(false)))
+  end)
+
   it("raises for what is no channel", function()
-    assert.has_error(function() http1.takeRequest("x") end)
-    assert.has_error(function() http1.takeRequest({}) end)
+    assert.has_error(function() serve("x") end)
+    assert.has_error(function() serve({}) end)
     local channel = channelWith "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
     channel._at = 100
-    assert.has_error(function() http1.takeRequest(channel) end)
+    assert.has_error(function() serve(channel) end)
     channel._at, channel.factory.requestFactory = 1, nil
-    assert.has_error(function() http1.takeRequest(channel) end)
+    assert.has_error(function() serve(channel) end)
+  end)
+
+  describe("for a site", function()
+    local answers
+
+    -- A site with a leaf, whose requests are processed in the usual way.
+    local function siteWith(input, leaf)
+      local class = classOfRequests()
+      function class.process() error("not to be called") end
+      class._process = class.process
+      function class._answer(...) answers[#answers + 1] = table.pack(...) end
+      local channel = channelWith(input, nil, class)
+      leaf.isLeaf, leaf.render = true, leaf.render or http1.render
+      channel.factory.resource = leaf
+      return channel
+    end
+
+    local TWO = ("GET / HTTP/1.1\r\nHost: h\r\n\r\n"):rep(2)
+
+    before_each(function() answers = {} end)
+
+    it("renders, and hands on what it cannot send", function()
+      local leaf = { render_GET = function(_, request) return request.uri end }
+      local channel = siteWith(TWO, leaf)
+      serve(channel)
+      assert.equal(1, #answers)
+      assert.same({ "/", false, 4 }, { answers[1][3], answers[1][4], answers[1].n })
+      assert.equal(leaf, answers[1][2])
+      assert.same({ channel._request, #TWO // 2 + 1 }, { answers[1][1], channel._at })
+    end)
+
+    it("calls a render of the resource's own", function()
+      local channel = siteWith(TWO, { render = function(self, request) return self.isLeaf and request end })
+      serve(channel)
+      assert.equal(channel._request, answers[1][3])
+    end)
+
+    it("asks the site for the resource where the root is no leaf", function()
+      local channel = siteWith(TWO, { render_GET = function() return "root" end })
+      channel.factory.resource.isLeaf = false
+      function channel.factory.getResourceFor(site, request)
+        assert.equal(channel.factory, site)
+        return { render = function(_, rendered) return rendered == request end }
+      end
+      serve(channel)
+      assert.is_true(answers[1][3])
+    end)
+
+    it("leaves requests to a class that processes them in another way, and those with a body", function()
+      local channel = siteWith("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", {})
+      assert.same({ channel.factory.requestFactory, 1 }, { getmetatable(serve(channel)), 1 })
+      channel = siteWith(TWO, {})
+      channel.factory.requestFactory.process = function() end
+      assert.equal(channel.factory.requestFactory, getmetatable(serve(channel)))
+      assert.same({}, answers)
+    end)
+
+    it("lets a handler yield, and what finds it", function()
+      local channel = siteWith(TWO, { render_GET = function() return coroutine.yield "in render" end })
+      channel.factory.resource.isLeaf = false
+      function channel.factory.getResourceFor(site) return coroutine.yield "looking" and site.resource end
+      local run = coroutine.wrap(http1.serve)
+      assert.equal("looking", run(channel))
+      assert.equal("in render", run(true))
+      run "text"
+      assert.equal("text", answers[1][3])
+      assert.equal(#TWO // 2 + 1, channel._at)
+    end)
+
+    it("lets what is left to the caller yield", function()
+      local run = coroutine.wrap(http1.serve)
+      assert.equal("special", run(channelWith(TWO), function() coroutine.yield "special" return true end))
+      run()   -- others have gone on: no further request is looked for
+      assert.is_false(pcall(run))
+    end)
+
+    it("passes errors on", function()
+      local channel = siteWith(TWO, { render_GET = function() error("raised", 0) end })
+      assert.same({ false, "raised" }, { pcall(http1.serve, channel) })
+      assert.truthy(channel._request)
+      channel = siteWith(TWO, { _unsupported = function(_, request) error("no " .. request.method, 0) end })
+      assert.same({ false, "no GET" }, { pcall(http1.serve, channel) })
+    end)
+  end)
+end)
+
+describe("http1.render", function()
+  local resource = {
+    render_GET = function() return "get" end,
+    render_POST = function() return "post", 2 end,
+    _unsupported = function(_, request) return "no " .. request.method end,
+  }
+
+  it("calls the method that is named after the request's", function()
+    assert.equal("get", http1.render(resource, { method = "GET" }))
+    assert.same({ "post", 2 }, { http1.render(resource, requestOf "POST / HTTP/1.1\r\nHost: h") })
+    assert.equal("no PUT", http1.render(resource, requestOf "PUT / HTTP/1.1\r\nHost: h"))
+    assert.has_error(function() http1.render(resource, {}) end)
+  end)
+
+  it("answers HEAD by the method for GET, if there is no other", function()
+    assert.equal("get", http1.render(resource, { method = "HEAD" }))
+    assert.equal("head", http1.render({ render_HEAD = function() return "head" end }, { method = "HEAD" }))
+  end)
+
+  it("looks at a method that was changed", function()
+    local request = requestOf "GET / HTTP/1.1\r\nHost: h"
+    request.method = "POST"
+    assert.equal("post", (http1.render(resource, request)))
   end)
 end)
 
@@ -67,25 +223,109 @@ describe("http1.respond", function()
   it("leaves alone what is not usual", function()
     local channel = channelWith "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
     channel.transport = { write = function() error("not to be called") end }
-    local request = http1.takeRequest(channel)
+    local request = serve(channel)
     assert.is_nil(http1.respond(channel, request, "text"))   -- the transport is none of ours
     for _, body in ipairs { "", 12, false, {} } do assert.is_nil(http1.respond(channel, request, body)) end
     assert.equal(request, channel._request)
     assert.has_error(function() http1.respond(channel, "x", "text") end)
+    assert.has_error(function() http1.respond(channel, io.stdout, "text") end)
   end)
 end)
 
-describe("http1.setHeader", function()
-  it("keeps the fields in the request's store", function()
-    local request = {}
-    http1.setHeader(request, "X-A", "b")
-    local store = request._store
-    http1.setHeader(request, "x-a", 12)
-    http1.setHeader(request, "C", "d\r\ne")
+describe("a request", function()
+  it("has the members of its class, those that are computed, and its own", function()
+    local class = classOfRequests { later = function(request) return request.uri .. "!" end, none = function() end }
+    class.member = 1
+    local request = requestOf("GET /a HTTP/1.0", class)
+    assert.same({ 1, "/a!", "GET", "/a", 0, 200, false }, {
+      request.member, request.later, request.method, request.uri, request._minor, request.code, request.finished,
+    })
+    assert.is_nil(request.neither)
+    assert.is_nil(request.none)
+    assert.is_nil(request:_own "member")
+    assert.equal("/a!", request:_own "later")
+    request.member, request.uri, request.later, request[1] = 2, "/b", nil, "one"
+    assert.same({ 2, "/b", "/b!", "one" }, { request.member, request.uri, request.later, request[1] })
+    request.member = nil
+    assert.equal(1, request.member)
+    request.code, request.finished, request._more = 404, true, 1
+    assert.same({ 404, true, true }, { request.code, request.finished, request._more })
+    assert.has_error(function() request.code = "x" end)
+    assert.has_error(function() request.code = 1 << 16 end)
+    assert.has_error(function() class.__index(io.stdout, "member") end)
+    assert.has_error(function() class.__newindex({}, "member", 1) end)
+  end)
+
+  it("lets what computes a member yield", function()
+    local request = requestOf("GET / HTTP/1.0", classOfRequests { later = function() return coroutine.yield() end })
+    local thread = coroutine.create(function() return request.later end)
+    assert.is_true(coroutine.resume(thread))
+    assert.equal("done", select(2, coroutine.resume(thread, "done")))
+    assert.equal("done", request.later)
+  end)
+
+  it("tells of its fields", function()
+    local request = requestOf "GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\na: 2"
+    assert.same({ "2", { "1", "2" } }, { request:getHeader "a", request:getHeaders "A" })
+    assert.same({ {}, nil }, { request:getHeaders "b", request:getHeader "b" })
+    assert.same({ "Host", "h", "A", "1", "a", "2" }, request:_fields())
+  end)
+
+  -- The store that the response's fields are in, made by setting `fields`: name, value, ...
+  local function storeOf(request, fields)
+    for i = 1, #fields, 2 do request:setHeader(fields[i], fields[i + 1]) end
+    return request._store
+  end
+
+  it("makes a store of the response's fields when somebody looks at it", function()
+    local request = requestOf "GET / HTTP/1.0"
+    assert.is_false(request._store)
+    local store = storeOf(request, { "Content-Type", "a/b", "X-A", "", "ETag", '"x"' })
+    assert.same({ "content-type", "x-a", "etag", ["content-type"] = "a/b", ["x-a"] = "", etag = '"x"' }, store)
+    request:setHeader("x-a", 12)
+    request:setHeader("C", "d\r\ne")
     assert.equal(store, request._store)
-    assert.same({ "x-a", "c", ["x-a"] = "12", c = "d e" }, store)
-    assert.has_error(function() http1.setHeader(request, "no token", "") end)
-    assert.has_error(function() http1.setHeader(request, "x", {}) end)
+    assert.same({ "12", "d e" }, { store["x-a"], store.c })
+    request._store = false
+    assert.is_false(request._store)
+    assert.same({ "c", c = "1" }, storeOf(request, { "c", "1" }))
+    request._store = { "d", d = "2" }
+    assert.same({ "d", d = "2" }, request._store)
+  end)
+
+  it("keeps the last value of a name, in any case", function()
+    for _, name in ipairs { "ETag", "x-one" } do
+      local store = storeOf(requestOf "GET / HTTP/1.0", { name, "1", "b", "2", name:upper(), "3" })
+      assert.same({ name:lower(), "b", b = "2", [name:lower()] = "3" }, store)
+    end
+  end)
+
+  it("trims and cleans values, and marks the fields that the framing depends on", function()
+    assert.same({ "a", a = "x y" }, storeOf(requestOf "GET / HTTP/1.0", { "a", " x\0y\t" }))
+    local store = storeOf(requestOf "GET / HTTP/1.0", { "a", "1", "Connection", "close" })
+    assert.same({ true, "close", "1" }, { store[0], store.connection, store.a })
+  end)
+
+  it("takes as many and as long fields as one likes", function()
+    local request, expected = requestOf "GET / HTTP/1.0", {}
+    for i = 1, 60 do
+      local name, value = ("f%d"):format(i), ("v"):rep(i * 7)
+      request:setHeader(name, value)
+      expected[i], expected[name] = name, value
+    end
+    assert.same(expected, request._store)
+    local long = ("n"):rep(200)
+    assert.same({ long, [long] = "1" }, storeOf(requestOf "GET / HTTP/1.0", { long, "1" }))
+  end)
+
+  it("raises for what is no field", function()
+    local request = requestOf "GET / HTTP/1.0"
+    assert.has_error(function() request:setHeader("no token", "") end)
+    assert.has_error(function() request:setHeader("", "") end)
+    assert.has_error(function() request:setHeader("x", {}) end)
+    assert.has_error(function() request:setHeader("x") end)
+    assert.has_error(function() request.setHeader({}, "x", "y") end)
+    assert.is_false(request._store)
   end)
 end)
 

@@ -1012,13 +1012,18 @@ function core.http1.isHost(value) end
 
 -- Steps of web/http/channel.lua, with fields of channels, factories and requests as they are told of there.
 
----Take the request that begins in the input of a channel, which becomes its `_request`; false and the head of one that
----is not complete; or nil, the sentence, its name and the status to answer with.
+---Serve what is in the input of a channel, one request after the other, each of which becomes its `_request`: those of
+---a site that are processed in the usual way are rendered, and answered. May yield, where a handler does; then it ends
+---with that request, since others have gone on with the channel.
+---
+---All else is left to `special`, which returns whether to go on. It is told of
+---  a request and its body, as in heads, or 0 where its body has begun to come before;
+---  false and the head of a request that is not complete: its bytes stay in the input;
+---  nil, the sentence, its name and the status to answer with.
 ---@param channel twistlua.web.HTTPChannel
----@return twistlua.web.HTTPRequest|false|nil request
----@return integer|string|twistlua.core.http1.head body as in heads; or the head or sentence
----@return string|nil name, integer|nil status
-function core.http1.takeRequest(channel) end
+---@param special fun(channel: twistlua.web.HTTPChannel, request: twistlua.web.HTTPRequest|false|nil, body: any,
+---  name?: string, status?: integer): boolean
+function core.http1.serve(channel, special) end
 
 ---Write the whole response, if there is nothing special about it, and be done with the request if there is nothing
 ---special about the connection.
@@ -1028,11 +1033,48 @@ function core.http1.takeRequest(channel) end
 ---@return boolean|nil over nil: nothing was done; false: the response is written, but the request is still the channel's
 function core.http1.respond(channel, request, body) end
 
----setField in the store of a request's response.
+---Resource:render; where there is no method for it, `resource:_unsupported(request)` is called.
+---@param resource twistlua.web.Resource
+---@param request twistlua.web.Request
+---@return string|twistlua.Deferred|integer|nil body
+function core.http1.render(resource, request) end
+
+---Have `class` be one of requests, by setting its `__index` and `__newindex`. A request has what it keeps for itself,
+---the members of its class, and what the functions in `later` make of it, which is then kept.
+---@param class table has `requestMembers`
+---@param later table<string, fun(request: twistlua.web.HTTPRequest): any>
+function core.http1.requestClass(class, later) end
+
+---What each class of requests must have: `channel`, `method`, `uri`, `code`, `finished`; `_minor`, `_authority`,
+---`_bodyLength`, `_expectContinue` as in heads; `_more`: the request has something that `serve` leaves out of account;
+---`_store`: the response's fields, false for none.
+---@type table<string, any>
+core.http1.requestMembers = {}
+
+---@param request twistlua.web.HTTPRequest
+---@param name string in any case
+---@return string|nil value the last
+function core.http1.requestMembers.getHeader(request, name) end
+
+---@param request twistlua.web.HTTPRequest
+---@param name string in any case
+---@return string[] values in their order
+function core.http1.requestMembers.getHeaders(request, name) end
+
+---Set a field of the response, as setField does.
 ---@param request twistlua.web.HTTPRequest
 ---@param name string
 ---@param value string|number
-function core.http1.setHeader(request, name, value) end
+function core.http1.requestMembers.setHeader(request, name, value) end
+
+---@param request twistlua.web.HTTPRequest
+---@return string[] fields as in heads
+function core.http1.requestMembers._fields(request) end
+
+---@param request twistlua.web.HTTPRequest
+---@param name string
+---@return any member that it keeps for itself
+function core.http1.requestMembers._own(request, name) end
 
 ---@param class table
 ---@param later table<string, fun(object: table): any>

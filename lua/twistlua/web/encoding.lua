@@ -150,7 +150,7 @@ function EncodingResourceWrapper:getChildWithDefault(path, request)
 end
 
 function EncodingResourceWrapper:render(request)
-  if not rawget(request, "respond") then intercept(self, request) end
+  if not request._intercepted then intercept(self, request) end
   return self.original:render(request)
 end
 

@@ -23,7 +23,7 @@ end
 
 -- Of the body: an integer; false where it is not known; nil where there is none.
 local function lengthOf(request)
-  local body = request._head.body
+  local body = request._bodyLength
   if body == "chunked" then return false end
   if math.type(body) == "integer" and body > 0 then return body end
   return nil
@@ -225,7 +225,7 @@ function ProxyRequest:_forward()
     deny(self, 403, "No connections to that host.")
   else
     local headers = require("twistlua.web.http_headers").Headers()
-    fields.forward(self._head:fields(), function(name, value)
+    fields.forward(self:_fields(), function(name, value)
       if name:lower() ~= "host" then headers:addRawHeader(name, value) end
     end)
     headers:setHeader("host", authority)

@@ -3,6 +3,7 @@
 
 local Object    = require("twistlua.class").Object
 local errors    = require "twistlua.web.error"
+local http1     = require("twistlua.core").http1
 local pages     = require "twistlua.web.pages"
 
 ---Answers the requests for its place (Twisted: resource.Resource).
@@ -20,12 +21,6 @@ Resource.isLeaf         = false
 Resource.children       = false
 Resource.allowedMethods = nil
 Resource.onBody         = nil
-
-local RENDER = setmetatable({}, { __index = function(names, method)
-  local name = "render_" .. method
-  if #method < 20 then names[method] = name end
-  return name
-end })
 
 -- ---- Children -----------------------------------------------------------------------------------
 
@@ -90,14 +85,13 @@ local function allowed(resource)
 end
 
 ---Answer a request by the method that is named after its method; HEAD by that of GET. May await.
----@param request twistlua.web.Request
----@return string|twistlua.Deferred|integer|nil body the body, or a Deferred of it; NOT_DONE_YET; or nil where the
----  method has written the response
-function Resource:render(request)
-  local method = request.method
-  local render = self[RENDER[method]] or method == "HEAD" and self.render_GET
-  if not render then error(errors.UnsupportedMethod(allowed(self), method), 0) end
-  return render(self, request)
+---What it returns is the body, or a Deferred of it; NOT_DONE_YET; or nil where the method has written the response.
+---@type fun(self: twistlua.web.Resource, request: twistlua.web.Request): string|twistlua.Deferred|integer|nil
+Resource.render = http1.render
+
+-- There is no method for it.
+function Resource:_unsupported(request)
+  error(errors.UnsupportedMethod(allowed(self), request.method), 0)
 end
 
 ---The resource below `resource` that the rest of the path leads to.

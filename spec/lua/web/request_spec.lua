@@ -34,6 +34,16 @@ describe("Request", function()
     end))
   end
 
+  does("is an object of its class, to which a handler may add", function()
+    local isA = require("twistlua.class").isA
+    get("/", nil, function(asked) asked.user = "u" return asked.user end)
+    assert.is_true(isA(request, server.Request))
+    assert.is_true(request:is(require("twistlua.web.http").Request))
+    assert.is_false(isA(request, require("twistlua.web.resource").Resource))
+    assert.is_false(isA(io.stdout, server.Request))
+    assert.equal("u", request.user)
+  end)
+
   does("tells the request line", function()
     get("/a%20b/c?d=e%26f&d=g+h&i")
     assert.same({ "GET", "/a%20b/c?d=e%26f&d=g+h&i", "/a%20b/c", "HTTP/1.1" },

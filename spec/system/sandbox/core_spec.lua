@@ -127,13 +127,19 @@ describe("twistlua.core in a sandbox", function()
       local core = require "twistlua.core"
       require "twistlua.web.server"
       local names = { "_input", "_at", "_head", "factory", "limits", "requestFactory", "_request", "channel", "_more",
-        "code", "_store", "finished", "transport", "_keepAlive", "_unread", "_serving", "lines", "content-type" }
+        "code", "_store", "finished", "transport", "_keepAlive", "_unread", "_serving", "_closing", "lines",
+        "content-type", "resource", "isLeaf", "render", "render_GET", "process", "_process", "_answer", "uri" }
       local values = { nil, false, true, -1, 1 << 53, "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", {}, { [0] = 5, "a" },
-        print, io.stdout, assert(core.channel.new(2)), core.deferred.new(), core.http1.limits {} }
+        select, io.stdout, assert(core.channel.new(2)), core.deferred.new(), core.http1.limits {} }
       math.randomseed(5)
       local function pick() return values[math.random(14)] end
+      local http1 = core.http1
+      local Class = {}
+      for name, member in pairs(http1.requestMembers) do Class[name] = member end
+      http1.requestClass(Class, { later = tostring })
       local function made()
-        local fields = { _at = 1, _input = values[7], factory = { limits = values[14], requestFactory = {} } }
+        local class = math.random() < 0.5 and Class or {}
+        local fields = { _at = 1, _input = values[7], factory = { limits = values[14], requestFactory = class } }
         for _, name in ipairs(names) do
           if math.random() < 0.1 then fields[name] = pick() end
         end
@@ -141,9 +147,17 @@ describe("twistlua.core in a sandbox", function()
       end
       local fine = 0
       for _ = 1, 20000 do
-        if pcall(core.http1.takeRequest, made()) then fine = fine + 1 end
-        pcall(core.http1.respond, made(), made(), pick())
-        pcall(core.http1.setHeader, made(), pick(), pick())
+        local ok, request = pcall(http1.serve, made())
+        if ok then fine = fine + 1 end
+        if not ok or getmetatable(request) ~= Class then request = made() end
+        for _ = 1, 5 do
+          pcall(Class.__newindex, request, names[math.random(#names)], pick())
+          pcall(Class.__index, request, names[math.random(#names)])
+          pcall(Class.setHeader, request, names[math.random(#names)], pick())
+        end
+        pcall(http1.respond, made(), request, pick())
+        pcall(http1.render, made(), request)
+        for _, method in pairs(Class) do pcall(method, request, pick()) end
       end
       print(fine > 100)
     ]==] }, { limit = 60 })

@@ -13,7 +13,7 @@ local log       = require "twistlua.log"
 local webErrors = require "twistlua.web.error"
 
 local http1, attempt = core.http1, core.deferred.attempt
-local takeRequest = http1.takeRequest
+local serve = http1.serve
 
 ---The server's side of a connection (Twisted: http.HTTPChannel).
 ---@class twistlua.web.HTTPChannel: twistlua.Protocol
@@ -56,9 +56,9 @@ end
 -- The body of `request` is about to come; whether it is wanted.
 local function beginBody(channel, request, body)
   local length = math.type(body) and body or nil
-  local factory, head = channel.factory, request._head
+  local factory = channel.factory
   channel._unread = true
-  if head:get("expect") and not head.expectContinue and head.minor > 0 then
+  if request:getHeader "expect" and not request._expectContinue and request._minor > 0 then
     return refuse(channel, 417, "Only 100-continue can be expected.")
   elseif length and length > factory.bodyLimit then
     return refuse(channel, 413, "The body is too long.")
@@ -67,7 +67,7 @@ local function beginBody(channel, request, body)
   if channel._request ~= request then return false end   -- answered already
   channel._body = http1.body(body, factory.limits)
   channel:_expectBody()
-  if head.expectContinue and not channel._input and not request.startedWriting then
+  if request._expectContinue and not channel._input and not request.startedWriting then
     channel.transport:write("HTTP/1.1 100 Continue\r\n\r\n")
   end
   return true
@@ -127,28 +127,21 @@ local function readBody(channel)
   return next and channel._request == request
 end
 
--- Read and answer requests until input is missing or one is answered later.
-local function serve(channel)
+-- What http1.serve leaves to us: a request, with a body of `body`, or none. Returns whether to look for the next.
+local function serveSpecial(channel, request, body, _, status)
+  if not request then return noRequest(channel, request, body, status) end
   local turn = channel._turn
-  while channel._input and not channel._closing do
-    local request, body = channel._request, 0
-    if not request then
-      local _, status
-      request, body, _, status = takeRequest(channel)
-      if not request then return noRequest(channel, request, body, status) end
-    end
-    if body ~= 0 then
-      local wanted = beginBody(channel, request, body)
-      if channel._turn ~= turn then return channel:_goOn() end
-      if not wanted then return end
-    end
-    if channel._body and not (channel._input and readBody(channel)) then
-      if channel._turn ~= turn then channel:_goOn() end
-      return
-    end
-    request:process()
-    if channel._turn ~= turn or channel._request then return end
+  if body ~= 0 then
+    local wanted = beginBody(channel, request, body)
+    if channel._turn ~= turn then return channel:_goOn() end
+    if not wanted then return false end
   end
+  if channel._body and not (channel._input and readBody(channel)) then
+    if channel._turn ~= turn then channel:_goOn() end
+    return false
+  end
+  request:process()
+  return channel._turn == turn and not channel._request
 end
 
 -- A handler has raised an error. Where its response is finished already, only the log hears of that.
@@ -172,7 +165,7 @@ end
 local function run(channel)
   channel._serving = true
   repeat
-    local outcome, failure = attempt(serve, channel)
+    local outcome, failure = attempt(serve, channel, serveSpecial)
     if outcome ~= true then
       if outcome then leave(channel, outcome) else failed(channel._request, failure) end
     end

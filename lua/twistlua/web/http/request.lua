@@ -33,6 +33,10 @@ local Object, isA = class.Object, class.isA
 ---@field finished boolean
 ---@field startedWriting boolean the head of the response has been sent, and its body will follow
 ---@field sentLength integer bytes of the body of the response so far
+---@field getHeader fun(self, name: string): string|nil the last value of that name, which is in any case
+---@field getHeaders fun(self, name: string): string[] likewise all values, in their order
+---@field setHeader fun(self, name: string, value: string|number) of the response: control bytes in the value become
+---  spaces; a name that is no token is an error
 local Request = Object:extend("Request")
 
 -- Fields that are computed when they are first read.
@@ -42,23 +46,22 @@ local LATER = {}
 ---@return table class
 function Request:extend(name)
   local subclass = Object.extend(self, name)
-  subclass.__index = http1.lazily(subclass, LATER)
+  http1.requestClass(subclass, LATER)
   return subclass
 end
 
-Request.__index = http1.lazily(Request, LATER)
+http1.requestClass(Request, LATER)
 
--- A request is made by core.http1.takeRequest, with `channel`, `method`, `uri`, `_head` and `_more` alone. What most
--- do without stands in the class, and some of that counts only where `_more` is set: to look for it in each request, or
--- to make room for it, would cost as much as the rest.
-Request.code           = 200
-Request.finished       = false
+-- Requests are made by core.http1.serve. These members are in C: `channel`, `method`, `uri`, `code`, `finished`,
+-- `getHeader`, `getHeaders`, `setHeader`; and what the head says besides. `_more` is set where a member is kept that
+-- the usual way of answering leaves out of account; `_store` has the response's fields once somebody looks at them.
+for name, member in pairs(http1.requestMembers) do Request[name] = member end
+
 Request.codeMessage    = false
 Request.startedWriting = false
 Request.disconnected   = false
 Request.sentLength     = 0
 Request.chunked        = false
-Request._store         = false   -- of the response's fields
 Request._resource      = false   -- of a site, where it was looked for before the body
 Request._finishers     = false   -- what notifyFinish has returned
 Request._buffer        = false   -- of the body
@@ -75,7 +78,7 @@ end
 
 -- ---- What was asked ---------------------------------------------------------------------------
 
-function LATER.clientproto(request) return "HTTP/1." .. request._head.minor end
+function LATER.clientproto(request) return "HTTP/1." .. request._minor end
 
 function LATER.path(request)
   local path = request.uri:match("^[^?#]*")
@@ -98,7 +101,7 @@ function LATER.args(request)
 end
 
 function LATER.requestHeaders(request)
-  return require("twistlua.web.http_headers").Headers.fromFields(request._head:fields())
+  return require("twistlua.web.http_headers").Headers.fromFields(request:_fields())
 end
 
 function LATER.responseHeaders(request)
@@ -110,21 +113,9 @@ function LATER.receivedCookies(request)
   return require("twistlua.web.http.cookies").received(request)
 end
 
----@param name string in any case
----@return string|nil value the last of that name
-function Request:getHeader(name)
-  return self._head:get(name)
-end
-
----@param name string in any case
----@return string[] values in their order
-function Request:getHeaders(name)
-  return self._head:getAll(name) or {}
-end
-
 ---@return table<string, string> each name, in lower case, with its last value
 function Request:getAllHeaders()
-  local all, fields = {}, self._head:fields()
+  local all, fields = {}, self:_fields()
   for index = 1, #fields, 2 do all[fields[index]:lower()] = fields[index + 1] end
   return all
 end
@@ -149,7 +140,7 @@ function Request:bodyBegins(_length) end
 ---@param head table as core.http1.head
 function Request:trailersCame(head)
   self:_keep("_trailers", head)
-  rawset(self, "trailers", nil)
+  self.trailers = nil
 end
 
 ---All of the request is there: answer it.
@@ -188,10 +179,6 @@ function Request:setResponseCode(code, message)
   self.code = code
   if message or self._more then self:_keep("codeMessage", message or false) end
 end
-
----Control bytes in the value become spaces; a name that is no token is an error.
----@type fun(self: twistlua.web.HTTPRequest, name: string, value: string|number)
-Request.setHeader = http1.setHeader
 
 ---Answer that the resource is elsewhere: 302, unless another 3xx was set.
 ---@param url string
@@ -311,7 +298,7 @@ function Request:_over()
 end
 
 function Request:_forgetContent()
-  local content = rawget(self, "content")
+  local content = self:_own "content"
   if content and io.type(content) == "file" then content:close() end
   self._buffer = false
 end
@@ -364,7 +351,7 @@ end
 function Request:_dropFields()
   local store = self._store or {}
   self._store = false
-  rawset(self, "responseHeaders", nil)
+  self.responseHeaders = nil
   for _, name in ipairs(store) do
     if name == "vary" or name:find("^access%-control%-") then
       local values = store[name]

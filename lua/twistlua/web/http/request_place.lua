@@ -59,7 +59,7 @@ end
 -- Host and port as the client spells them.
 local function authority(request)
   if request._forced then return request._forced.authority end
-  local sent = request._head.authority
+  local sent = request._authority
   if sent ~= "" then return sent end
   local host = request:getHost()
   return host.port and ("%s:%d"):format(host.host, host.port) or ""

@@ -44,7 +44,7 @@ local function connection(channel, request, store)
     channel._keepAlive = false
     return "close"
   end
-  return request._head.minor == 0 and "keep-alive" or nil
+  return request._minor == 0 and "keep-alive" or nil
 end
 
 local function hasNoBody(request)
@@ -151,7 +151,7 @@ function HTTPChannel:beginResponse(request)
     local declared = store["content-length"]
     request.declared = math.tointeger(tonumber(type(declared) == "table" and declared[#declared] or declared))
   elseif request.method ~= "HEAD" then
-    if request._head.minor > 0 then
+    if request._minor > 0 then
       request.chunked, length = true, true
     else
       self._keepAlive = false

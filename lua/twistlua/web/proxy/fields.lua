@@ -59,7 +59,7 @@ local FORWARDED = { ["x-forwarded-for"] = true, ["x-forwarded-host"] = true, ["x
 function fields.forServer(request, host, trusted)
   local headers = require("twistlua.web.http_headers").Headers()
   headers:setHeader("host", host)
-  fields.forward(request._head:fields(), function(name, value)
+  fields.forward(request:_fields(), function(name, value)
     local lower = name:lower()
     if lower ~= "host" and (trusted or not FORWARDED[lower]) then headers:addRawHeader(name, value) end
   end)

@@ -54,10 +54,10 @@ local function wait(request, d)
   end)
 end
 
--- Answer with `body`, which `target` has rendered, where that is not a string that could be sent at once.
-local function answer(request, target, body, over)
+-- Answer with `body`, which `target` has rendered, and which may have been written at once.
+local function answer(request, target, body, written)
   local channel = request.channel
-  if over == false then
+  if written then
     if channel.factory.log then request.sentLength = #body end
     return channel:requestDone(request)
   elseif type(body) == "string" then
@@ -77,18 +77,17 @@ end
 function Request:render(target)
   local body = target:render(self)
   local over = self.channel:respondPlainly(self, body)
-  if not over then return answer(self, target, body, over) end
+  if not over then return answer(self, target, body, over == false) end
 end
 
 function Request:process()
-  local channel = self.channel
-  local site = channel.factory
-  local target = self._more and self._resource or site.resource
-  if not (target.isLeaf or self._more and self._resource) then target = site:getResourceFor(self) end
-  local body = target:render(self)
-  local over = channel:respondPlainly(self, body)
-  if not over then return answer(self, target, body, over) end
+  return self:render(self._resource or self.channel.factory:getResourceFor(self))
 end
+
+-- By these core.http1.serve sees that requests are processed as above, which it then does by itself, but for answers
+-- that are more than to write a string.
+Request._process = Request.process
+Request._answer  = answer
 
 ---The resource is found before the body is read, so that it may take that as it comes.
 function Request:bodyBegins(_)

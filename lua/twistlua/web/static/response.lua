@@ -87,6 +87,8 @@ function response.describe(info)
   return true
 end
 
+local CONDITIONS = { "range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since" }
+
 ---Answer who asks for all of a file that is described, and nothing else.
 ---@param request twistlua.web.HTTPRequest
 ---@param file twistlua.OpenFile closed if this is done
@@ -94,10 +96,10 @@ end
 ---@return boolean done false where there is more to decide
 function response.sendWhole(request, file, info)
   if request._more or request._store or request.code ~= 200 or request.method ~= "GET" then return false end
-  local head = request._head
-  if info.varies and head:get("accept-encoding") then return false end
-  if head:get("range") or head:get("if-none-match") or head:get("if-modified-since") or head:get("if-match")
-    or head:get("if-unmodified-since") then return false end
+  if info.varies and request:getHeader "accept-encoding" then return false end
+  for _, condition in ipairs(CONDITIONS) do
+    if request:getHeader(condition) then return false end
+  end
   return request.channel:respondFile(request, info.lines, file, info.size)
 end
 
