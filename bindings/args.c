@@ -16,6 +16,18 @@ int twl__push_error(lua_State *L, int code)
     return 4;
 }
 
+int twl__raise_error(lua_State *L, const char *module, const char *class,
+                     const char *message)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, class);
+    if (message) lua_pushstring(L, message);
+    lua_call(L, message ? 1 : 0, 1);
+    return lua_error(L);
+}
+
 void twl__check_address(lua_State *L, int index, twl_address *out)
 {
     static const char *const kinds[] = {"TCP", "UNIX", "UDP", NULL};

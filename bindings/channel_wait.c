@@ -40,14 +40,8 @@ static int push_outcome(lua_State *L)
 {
     struct wait *wait = lua_touserdata(L, 1);
 
-    if (wait->code < 0) {
-        lua_getglobal(L, "require");
-        lua_pushliteral(L, "twistlua.error");
-        lua_call(L, 1, 1);
-        lua_getfield(L, -1, "ChannelClosed");
-        lua_call(L, 0, 1);
-        return lua_error(L);
-    }
+    if (wait->code < 0)
+        return twl__raise_error(L, "twistlua.error", "ChannelClosed", NULL);
     if (wait->base.message)
         twl__message_push(L, wait->base.message);
     else

@@ -156,6 +156,11 @@ void twl__push_anchored(lua_State *L, struct twl__class *class);
 /* Push nil, the sentence, the name and the errno (or nil) of [code]; returns 4. */
 int twl__push_error(lua_State *L, int code);
 
+/* Raise an error object of [class] in [module], "twistlua.error" or "twistlua.defer". [message] may
+ * be NULL. */
+int twl__raise_error(lua_State *L, const char *module, const char *class,
+                     const char *message);
+
 /* ---- Arguments ------------------------------------------------------------------------ */
 
 /* Read an address from the stack: [index] is its kind, "TCP" or "UDP" with host and port behind

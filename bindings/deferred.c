@@ -29,17 +29,6 @@ twl__lua_deferred *twl__deferred_make(lua_State *L, twl__deferreds *all,
     return self;
 }
 
-int twl__deferred_raise(lua_State *L, const char *name, const char *message)
-{
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "twistlua.defer");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, name);
-    lua_pushstring(L, message);
-    lua_call(L, 1, 1);
-    return lua_error(L);
-}
-
 /* ---- Runs ---------------------------------------------------------------- */
 
 twl__run twl__run_begin(twl__deferreds *all, lua_State *L, int index)

@@ -159,9 +159,6 @@ bool twl__deferred_cancel(lua_State *L, int index);
 int twl__deferred_ask_canceller(
     twl_deferred *d); /* its cancel function, if it has one */
 
-/* Raise the error object [name] of twistlua.defer. */
-int twl__deferred_raise(lua_State *L, const char *name, const char *message);
-
 /* ---- Results and stages (stages.c) --------------------------------------- */
 
 extern const twl_value twl__opaque, twl__opaque_failure;

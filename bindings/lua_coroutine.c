@@ -279,13 +279,13 @@ static int ensure_deferred(lua_State *L)
 
     if (twl__deferred_at(L, 1)) return 1;
     if (!co)
-        return twl__deferred_raise(
-            L, "NotACoroutineError",
+        return twl__raise_error(
+            L, "twistlua.defer", "NotACoroutineError",
             "ensureDeferred needs a coroutine or a Deferred");
     if (co == L || (lua_status(co) == LUA_OK && lua_gettop(co) == 0) ||
         lua_status(co) > LUA_YIELD)
-        return twl__deferred_raise(L, "NotACoroutineError",
-                                   "the coroutine is not suspended");
+        return twl__raise_error(L, "twistlua.defer", "NotACoroutineError",
+                                "the coroutine is not suspended");
     if (!lua_checkstack(co, count)) return luaL_error(L, "too many arguments");
     lua_xmove(L, co, count);
     twl__task_start(L, twl__deferreds_of(L), 1, count);

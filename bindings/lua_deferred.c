@@ -123,7 +123,8 @@ static int refuse(lua_State *L, twl__lua_deferred *self)
                           : "the Deferred was fired already";
 
     twl__trace_describe(L, 1, why);
-    return twl__deferred_raise(L, "AlreadyCalledError", lua_tostring(L, -1));
+    return twl__raise_error(L, "twistlua.defer", "AlreadyCalledError",
+                            lua_tostring(L, -1));
 }
 
 /* Fire the Deferred at 1 with the value at 2. */
@@ -160,8 +161,8 @@ static int errback(lua_State *L)
     twl__lua_deferred *self = check(L, 1);
 
     if (lua_isnone(L, 2))
-        return twl__deferred_raise(L, "NoCurrentExceptionError",
-                                   "errback needs a Failure or an error value");
+        return twl__raise_error(L, "twistlua.defer", "NoCurrentExceptionError",
+                                "errback needs a Failure or an error value");
     lua_settop(L, 2);
     twl__failure_ensure(L);
     return fire(L, self, true);

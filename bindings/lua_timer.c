@@ -145,12 +145,9 @@ static int call_later(lua_State *L)
 /* Raise AlreadyCalled or AlreadyCancelled of twistlua.error. */
 static int raise_settled(lua_State *L, const struct delayed *call)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "twistlua.error");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, call->called ? "AlreadyCalled" : "AlreadyCancelled");
-    lua_call(L, 0, 1);
-    return lua_error(L);
+    return twl__raise_error(L, "twistlua.error",
+                            call->called ? "AlreadyCalled" : "AlreadyCancelled",
+                            NULL);
 }
 
 static struct delayed *check_pending(lua_State *L)

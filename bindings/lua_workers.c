@@ -26,12 +26,7 @@ twl_workers *twl__pool_check(lua_State *L, int index)
 
 int twl__pool_raise_stopped(lua_State *L)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "twistlua.error");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "ThreadPoolStopped");
-    lua_call(L, 0, 1);
-    return lua_error(L);
+    return twl__raise_error(L, "twistlua.error", "ThreadPoolStopped", NULL);
 }
 
 /* ---- Jobs ------------------------------------------------------------------------- */

@@ -23,20 +23,9 @@ int twl__push_refusal(lua_State *L, const char *sentence)
     return 4;
 }
 
-int twl__raise_error(lua_State *L, const char *class, const char *sentence)
-{
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "twistlua.error");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, class);
-    lua_pushstring(L, sentence);
-    lua_call(L, 1, 1);
-    return lua_error(L);
-}
-
 int twl__raise_refusal(lua_State *L, const char *sentence)
 {
-    return twl__raise_error(L, "PermissionError", sentence);
+    return twl__raise_error(L, "twistlua.error", "PermissionError", sentence);
 }
 
 int twl__raise_path_error(lua_State *L, const char *class, int code, int access,
@@ -45,7 +34,8 @@ int twl__raise_path_error(lua_State *L, const char *class, int code, int access,
     twl__push_path_error(L, twl__context_of(L), code, access, path);
     if (code == TWL_EDENIED) return twl__raise_refusal(L, lua_tostring(L, -3));
     return twl__raise_error(
-        L, class, lua_pushfstring(L, "%s: %s", path, lua_tostring(L, -3)));
+        L, "twistlua.error", class,
+        lua_pushfstring(L, "%s: %s", path, lua_tostring(L, -3)));
 }
 
 int twl__push_path_error(lua_State *L, const twl_context *context, int code,

@@ -16,9 +16,8 @@ void twl__sandbox_install(lua_State *L, twl_capabilities *capabilities,
 /* Push nil, [sentence], "EDENIED" and nil; returns 4. */
 int twl__push_refusal(lua_State *L, const char *sentence);
 
-/* Raise a PermissionError, or another error of twistlua.error. */
+/* Raise a PermissionError. */
 int twl__raise_refusal(lua_State *L, const char *sentence);
-int twl__raise_error(lua_State *L, const char *class, const char *sentence);
 
 /* The same of what a path failed with: a PermissionError, or one of [class]. */
 int twl__raise_path_error(lua_State *L, const char *class, int code, int access,

@@ -2,19 +2,17 @@
 -- all.lua -- runs every check and sums up: layers, luacheck, C tests, specs; release and sanitizers.
 -- A tool that is missing is a failure.
 
+package.path = "spec/?.lua;" .. package.path
+
+local shell = require "shell"
+
+local capture, read = shell.capture, shell.read
 local quick = arg[1] == "--quick"
 local passed, failed = 0, 0
 
 local function say(...)
   print(("-- " .. select(1, ...)):format(select(2, ...)))
   io.stdout:flush()
-end
-
--- Run a shell command; returns its output and whether it exited with 0.
-local function capture(command)
-  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1"))
-  local output = pipe:read("a")
-  return output, pipe:close() == true
 end
 
 local function count(ok, what, output)
@@ -30,13 +28,6 @@ end
 local function check(what, command)
   local output, ok = capture(command)
   count(ok, what, output)
-end
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
 end
 
 -- What a program says whose last line is `N passed, N failed`.

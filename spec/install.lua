@@ -3,21 +3,13 @@
 -- CMake, from a plain Lua; and builds the sources as a part of another project. With --full, also a rock and the
 -- Debian packages, which takes some minutes. The last line is `N passed, N failed`.
 
+package.path = "spec/?.lua;" .. package.path
+
+local shell = require "shell"
+
+local capture, read = shell.capture, shell.read
 local full = arg[1] == "--full"
 local passed, failed = 0, 0
-
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("a")
-  file:close()
-  return text
-end
-
-local function capture(command)
-  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1 </dev/null"))
-  local output = pipe:read("a")
-  return output, pipe:close() == true
-end
 
 local function count(ok, what, output)
   if ok then
