@@ -2,7 +2,7 @@
  * http.h -- HTTP/1 messages in Lua: core.http1.
  * lua_http1.c parses, lua_http1_head.c is the heads of messages, lua_http1_body.c decodes bodies,
  * lua_http1_message.c writes; lua_http1_request.c is the requests that a server has got, and
- * lua_http1_server.c does what a server does for each. */
+ * lua_http1_server.c does what a server does for each; lua_http1_client.c what a client does. */
 #ifndef TWL_HTTP_H
 #define TWL_HTTP_H
 
@@ -158,5 +158,6 @@ void twl__open_http1_bodies(lua_State *L, twl_context *context);
 void twl__open_http1_messages(lua_State *L, twl_context *context);
 void twl__open_http1_requests(lua_State *L, twl_context *context);
 void twl__open_http1_server(lua_State *L, twl_context *context);
+void twl__open_http1_client(lua_State *L, twl_context *context);
 
 #endif

@@ -368,5 +368,6 @@ void twl__open_http1(lua_State *L, twl_context *context)
     twl__open_http1_messages(L, context);
     twl__open_http1_requests(L, context);
     twl__open_http1_server(L, context);
+    twl__open_http1_client(L, context);
     lua_setfield(L, -2, "http1");
 }

@@ -260,3 +260,35 @@ describe("http1.message", function()
     assert.equal("X-My-Name", http1.canonical("x-my-NAME"))
   end)
 end)
+
+describe("http1.lines", function()
+  it("makes lines of headers", function()
+    assert.equal("", http1.lines {})
+    assert.equal("Accept: */*\r\n", http1.lines { Accept = "*/*" })
+    assert.equal("x-a: 1\r\nx-a: b\r\nx-a: \r\n", http1.lines { ["x-a"] = { 1, "b", "" } })
+    assert.equal("", http1.lines { A = {} })
+    local lines = http1.lines { A = 1.5, B = "c" }
+    assert.is_true(lines == "A: 1.5\r\nB: c\r\n" or lines == "B: c\r\nA: 1.5\r\n")
+  end)
+
+  it("leaves to others what has to be decided, or refused", function()
+    for _, name in ipairs { "Host", "CONNECTION", "keep-alive", "Content-Length", "Transfer-Encoding", "TE", "trailer",
+                            "", "A B", "A:", "A\r\nB", 1, true } do
+      assert.is_nil(http1.lines { [name] = "x" }, tostring(name))
+      assert.is_nil(http1.lines { [name] = { "x" }, Good = "x" }, tostring(name))
+    end
+    for _, value in ipairs { "a\r\nB: c", "a\nb", "a\0", "\127", true, {} } do
+      assert.is_nil(http1.lines { A = { "good", value } })
+      if type(value) ~= "table" then assert.is_nil(http1.lines { A = value }) end
+    end
+    assert.is_nil(http1.lines(setmetatable({}, {})))
+    assert.is_nil(http1.lines { A = setmetatable({ "x" }, {}) })
+    for _, given in ipairs { false, "headers", 1, print } do assert.is_nil(http1.lines(given)) end
+    assert.is_nil(http1.lines())
+  end)
+
+  it("makes no more than two kilobytes", function()
+    assert.equal(2048, #http1.lines { A = ("x"):rep(2043) })
+    assert.is_nil(http1.lines { A = ("x"):rep(2044) })
+  end)
+end)

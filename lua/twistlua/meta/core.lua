@@ -1106,6 +1106,12 @@ function core.http1.canonical(name) end
 ---@return string
 function core.http1.message(start, lines, store, length, connection, body) end
 
+---The headers of a request as lines; nil where there is one to refuse, or to decide about since the framing or the
+---connection depends on it; for a table with a metatable; and for more than 2 KB.
+---@param headers table<string, string|number|(string|number)[]>
+---@return string|nil
+function core.http1.lines(headers) end
+
 ---@param path string what follows a ? in it does not count
 ---@return string[] segments decoded; without the empty one before a slash at the beginning
 function core.http1.segments(path) end

@@ -42,7 +42,8 @@ local function invalid(class, ...)
 end
 
 -- Programs ask for the same things again and again. What nobody uses goes with the garbage. Each URI has the heads that
--- were sent to it by the methods above, where there was nothing but the URI to tell; and its origin is made at once.
+-- were sent to it by the methods above, where there was nothing but the URI to tell; and other text
+-- that each request needs.
 local parsed = setmetatable({}, { __mode = "v" })
 
 local function parse(text)
@@ -59,7 +60,8 @@ local function parse(text)
   if uri.userinfo then
     invalid(errors.InvalidURI, "'%s' has credentials in it: send them in a header", uri.netloc)
   end
-  parsed[text], uri._heads, uri._origin = uri, {}, uri:origin()
+  parsed[text], uri._heads = uri, {}
+  uri._origin, uri._hostLine = uri:origin(), "Host: " .. uri.netloc .. "\r\n"
   return uri
 end
 
@@ -150,20 +152,28 @@ local function addValues(self, lines, seen, name, values)
   end
 end
 
-local function addHeaders(self, lines, seen)
+local function each(headers)
+  if headers.getAllRawHeaders then return headers:getAllRawHeaders() end
+  return pairs(headers)
+end
+
+local NOTHING = {}
+
+-- The headers as lines, and what was seen in them. Of most there is nothing to note.
+local function headerLines(self)
   local headers = self.headers
-  if not headers then return end
-  if headers.getAllRawHeaders then
-    for name, values in headers:getAllRawHeaders() do addValues(self, lines, seen, name, values) end
-  else
-    for name, values in pairs(headers) do addValues(self, lines, seen, name, values) end
-  end
+  if not headers then return "", NOTHING end
+  local usual = http1.lines(headers)
+  if usual then return usual, NOTHING end
+  local lines, seen = {}, {}
+  for name, values in each(headers) do addValues(self, lines, seen, name, values) end
+  return table.concat(lines), seen
 end
 
 local function framing(self)
   local length = self.length
   if length == false then return "Transfer-Encoding: chunked\r\n" end
-  if length then return ("Content-Length: %d\r\n"):format(length) end
+  if length then return "Content-Length: " .. length .. "\r\n" end
   return WITH_BODY[self.method] and "Content-Length: 0\r\n" or ""
 end
 
@@ -174,17 +184,13 @@ end
 function Request:compose(persistent, absolute, extra)
   local uri, method, producer = self.uri, self.method, self.bodyProducer
   local target = absolute and ("%s://%s%s"):format(uri.scheme, uri.netloc, uri.originForm) or uri.originForm
-  local seen, lines = {}, { method .. " " .. target .. " HTTP/1.1\r\n", "" }
-  addHeaders(self, lines, seen)
-  if not seen.host then lines[2] = "Host: " .. uri.netloc .. "\r\n" end
+  local lines, seen = headerLines(self)
   if not persistent then self.persistent = false end
-  if not self.persistent and not seen.connection then lines[#lines + 1] = "Connection: close\r\n" end
-  lines[#lines + 1] = extra
-  lines[#lines + 1] = framing(self)
-  lines[#lines + 1] = "\r\n"
-  local small = type(producer) == "string" and #producer <= SMALL
-  if small then lines[#lines + 1] = producer end
-  self.head = table.concat(lines)
+  local host = seen.host and "" or uri._hostLine
+  local close = not self.persistent and not seen.connection and "Connection: close\r\n" or ""
+  local small = type(producer) == "string" and #producer <= SMALL and producer
+  self.head = method .. " " .. target .. " HTTP/1.1\r\n" .. host .. lines .. close .. (extra or "") .. framing(self)
+    .. "\r\n" .. (small or "")
   if producer and not small then self.upload = producer end
   self.plain = self.persistent and not self.upload
   if self.plain and not (producer or self.headers or absolute or extra) and IDEMPOTENT[method] then

@@ -3,6 +3,8 @@
 local client = require "twistlua.web.client"
 local peer   = require "lua.web.client.peer"
 
+local Headers = require("twistlua.web.http_headers").Headers
+
 local function sent(given, ...)
   local agent, reactor = peer.agent(given)
   agent:request(...):addErrback(function() end)
@@ -31,6 +33,11 @@ describe("a request", function()
     assert.equal("GET / HTTP/1.1\r\nhost: other\r\n\r\n", sent(nil, "GET", "http://10.0.0.1", { host = "other" }))
     assert.equal("GET / HTTP/1.1\r\nHost: 10.0.0.1\r\nX: 1\r\nX: b\r\n\r\n",
       sent(nil, "GET", "http://10.0.0.1", { X = { 1, "b" } }))
+    assert.equal("GET / HTTP/1.1\r\nHost: 10.0.0.1\r\nX-A: 1\r\nX-A: b\r\n\r\n",
+      sent(nil, "GET", "http://10.0.0.1", Headers { ["x-a"] = { "1", "b" } }))
+    local long = ("x"):rep(5000)
+    assert.equal("GET / HTTP/1.1\r\nHost: 10.0.0.1\r\nX: " .. long .. "\r\n\r\n",
+      sent(nil, "GET", "http://10.0.0.1", { X = long }))
   end)
 
   it("that comes again is sent as the first, unless there is more to say", function()
