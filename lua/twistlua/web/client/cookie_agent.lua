@@ -21,7 +21,7 @@ end
 ---As Agent's. A Cookie header that is given is sent as it is, without those of the jar.
 ---@return twistlua.Deferred response
 function CookieAgent:request(method, uri, headers, bodyProducer)
-  local parsed = type(uri) == "string" and URI.parse(uri)
+  local parsed = type(uri) == "string" and URI.shared(uri)
   if not parsed then return self._agent:request(method, uri, headers, bodyProducer) end
   local cookies = not fields.get(headers, "cookie") and self._jar:header(parsed)
   if cookies then

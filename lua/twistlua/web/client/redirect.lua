@@ -81,7 +81,7 @@ end
 ---RedirectWithNoLocation, for what it does not follow.
 ---@return twistlua.Deferred response
 function RedirectAgent:request(method, uri, headers, bodyProducer)
-  local parsed = type(uri) == "string" and URI.parse(uri)
+  local parsed = type(uri) == "string" and URI.shared(uri)
   if not parsed then return self._agent:request(method, uri, headers, bodyProducer) end
   return self:_send({ method = method, uri = parsed, headers = headers, body = bodyProducer, redirects = 0 }, uri)
 end

@@ -41,9 +41,8 @@ local function invalid(class, ...)
   error(class((...):format(select(2, ...))), 0)
 end
 
--- Programs ask for the same things again and again. What nobody uses goes with the garbage. Each URI has the heads that
--- were sent to it by the methods above, where there was nothing but the URI to tell; and other text
--- that each request needs.
+-- The URIs that may be asked for. Each has the heads that were sent to it by the methods above, where there was nothing
+-- but the URI to tell, and other text that each request needs.
 local parsed = setmetatable({}, { __mode = "v" })
 
 local function parse(text)
@@ -52,7 +51,7 @@ local function parse(text)
   if type(text) ~= "string" then
     error("request: the URI must be a string, got " .. type(text), 0)
   end
-  local uri, message, scheme = URI.parse(text)
+  local uri, message, scheme = URI.shared(text)
   if not uri then
     if scheme then invalid(errors.SchemeNotSupported, "'%s'", scheme) end
     invalid(errors.InvalidURI, "%s", message)

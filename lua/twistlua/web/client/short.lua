@@ -88,16 +88,32 @@ end
 
 -- ---- Agents ----------------------------------------------------------------------------------------
 
-local plain = setmetatable({}, { __mode = "k" })   -- reactor → the Agent of requests that bring none
+local own = setmetatable({}, { __mode = "k" })   -- pool, or reactor → the agents of requests that bring none
 
-local function agentOf(reactor, given)
-  local agent = given.agent or given.pool and client.Agent(reactor, { pool = given.pool }) or plain[reactor]
+-- They stay, and so does what was loaded to know whom to trust.
+local function ownAgents(reactor, pool)
+  local agents = own[pool or reactor]
+  if not agents or agents.reactor ~= reactor then
+    local plain = client.Agent(reactor, { pool = pool })
+    agents = { reactor = reactor, plain = plain, decoding = client.ContentDecoderAgent(plain) }
+    own[pool or reactor] = agents
+  end
+  return agents
+end
+
+local function decodingAgent(reactor, given)
+  local agent = given.agent
   if not agent then
-    agent = client.Agent(reactor)
-    plain[reactor] = agent
+    local agents = ownAgents(reactor, given.pool)
+    if not given.cookies then return agents.decoding end
+    agent = agents.plain
   end
   if given.cookies then agent = client.CookieAgent(agent, given.cookies) end
-  agent = client.ContentDecoderAgent(agent)
+  return client.ContentDecoderAgent(agent)
+end
+
+local function agentOf(reactor, given)
+  local agent = decodingAgent(reactor, given)
   return given.followRedirects == false and agent or client.BrowserLikeRedirectAgent(agent)
 end
 

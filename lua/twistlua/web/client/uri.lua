@@ -56,6 +56,21 @@ function URI.parse(text)
   return self
 end
 
+-- What nobody uses goes with the garbage.
+local shared = setmetatable({}, { __mode = "v" })
+
+---As parse, with one object for the same text: not to be changed. Programs ask for the same things again and again.
+---@param text string
+---@return twistlua.web.URI|nil
+---@return string|nil message
+function URI.shared(text)
+  local known = shared[text]
+  if known then return known end
+  local uri, message, scheme = URI.parse(text)
+  if uri then shared[text] = uri end
+  return uri, message, scheme
+end
+
 ---@return string whom a request is for: where it is different, so is whom to trust
 function URI:origin()
   local origin = self._origin

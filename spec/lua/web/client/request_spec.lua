@@ -84,6 +84,15 @@ describe("a request", function()
     end
   end)
 
+  it("refuses credentials in a URI, however often, whoever has parsed it", function()
+    local agent, reactor = peer.agent()
+    for _, one in ipairs { agent, client.RedirectAgent(agent), client.CookieAgent(agent, client.CookieJar()), agent } do
+      local _, err = peer.outcome(one:request("GET", "http://me:x@10.0.0.1/"))
+      assert.equal("InvalidURI", err.__name)
+    end
+    assert.equal(0, #reactor.tcpClients)
+  end)
+
   it("refuses headers that the body, or the client, decides", function()
     for _, name in ipairs { "Content-Length", "transfer-encoding", "TE", "Trailer", "Keep-Alive" } do
       assert.matches("is for the client to send", refusal("GET", "http://10.0.0.1/", { [name] = "1" }).message)

@@ -18,6 +18,14 @@ describe("URI", function()
     assert.is_nil(URI.parse("http://host/").fragment)
   end)
 
+  it("may be shared by those who do not change it", function()
+    local shared = URI.shared "http://example.org/shared"
+    assert.equal(shared, URI.shared "http://example.org/shared")
+    assert.not_equal(shared, URI.parse "http://example.org/shared")
+    for _ = 1, 2 do assert.same({ nil, nil, "ftp" }, { URI.shared "ftp://example.org/" }) end
+    assert.equal("'x' has no scheme and host", select(2, URI.shared "x"))
+  end)
+
   it("refuses what is none, or could be two things", function()
     for _, text in ipairs { "", "example.org", "/path", "http://", "http:///x", "http://a b/", "http://h:x/",
                             "http://h:0/", "http://h:65536/",
