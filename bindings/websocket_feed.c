@@ -6,7 +6,10 @@
 
 #include "websocket.h"
 
-enum { SMALL = 1024 };
+enum {
+    SMALL = 1024,
+    BELIEF = 4 /* times what has come is what an announced length is worth */
+};
 
 static size_t smaller(uint64_t a, size_t b)
 {
@@ -82,6 +85,20 @@ static int check_text(struct twl__codec *codec, const char *bytes,
     return TWL_EWS_UTF8;
 }
 
+/* Make room for [length] bytes, and for what was announced behind them: a long message that is
+ * believed is moved less often as it grows. */
+static void reserve(lua_State *L, const struct twl__codec *codec,
+                    struct twl__bytes *to, size_t length)
+{
+    uint64_t announced =
+        is_control(codec) ? codec->frame.length : codec->reader.total;
+    size_t needed = to->length + length;
+
+    if (needed <= to->room) return;
+    twl__bytes_reserve(L, to, smaller(announced, needed * BELIEF) - to->length,
+                       codec->frame.final ? (size_t)announced : SIZE_MAX);
+}
+
 static int take_plain(lua_State *L, struct twl__codec *codec,
                       const char *payload, size_t length)
 {
@@ -89,10 +106,7 @@ static int take_plain(lua_State *L, struct twl__codec *codec,
         is_control(codec) ? &codec->control : &codec->message;
     char *begin;
 
-    twl__bytes_reserve(L, to, length,
-                       is_control(codec)    ? (size_t)codec->frame.length
-                       : codec->frame.final ? (size_t)codec->reader.total
-                                            : SIZE_MAX);
+    reserve(L, codec, to, length);
     begin = to->at + to->length;
     unmask(codec, begin, payload, length);
     to->length += length;

@@ -232,6 +232,35 @@ static void tells_the_script(void)
     host_close(&host);
 }
 
+/* Who announces 2^40 bytes gets four times what it has sent. */
+static const char LIAR[] =
+    "local twistlua = require 'twistlua'\n"
+    "local codec = require('twistlua.core').websocket.codec\n"
+    "local head = '\\x82\\xff' .. ('>I8'):pack(1 << 40) .. '\\0\\0\\0\\0'\n"
+    "local function used()\n"
+    "  collectgarbage() collectgarbage()\n"
+    "  return twistlua.memory()\n"
+    "end\n"
+    "local piece, codecs = ('x'):rep(1000), {}\n"
+    "for i = 1, 100 do codecs[i] = codec(true, 1 << 40, 9) end\n"
+    "local before = used()\n"
+    "for i = 1, 100 do codecs[i]:feed(head) end\n"
+    "assert(used() - before < 100)\n"
+    "for come = 1000, 15000, 1000 do\n"
+    "  for i = 1, 100 do codecs[i]:feed(piece) end\n"
+    "  local taken = used() - before\n"
+    "  assert(100 * come <= taken and taken <= 100 * come * 4)\n"
+    "end";
+
+static void a_websocket_frame_takes_what_has_come(void)
+{
+    struct host host = {.config.memory_limit = LIMIT};
+
+    host_open(&host);
+    CHECK_TEXT("", host_load(&host, LIAR));
+    host_close(&host);
+}
+
 int main(void)
 {
     check_begin();
@@ -242,5 +271,6 @@ int main(void)
     RUN(tells_the_host_once_of_each_crossing);
     RUN(does_not_collect_all_the_time);
     RUN(tells_the_script);
+    RUN(a_websocket_frame_takes_what_has_come);
     return check_end();
 }
