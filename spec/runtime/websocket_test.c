@@ -266,6 +266,32 @@ static void every_character_is_known(void)
     }
 }
 
+static bool is_utf8_byte_by_byte(const char *bytes, size_t length)
+{
+    twl_utf8 text = {0, 0, 0};
+
+    for (size_t i = 0; i < length; i++) twl_utf8_feed(&text, bytes + i, 1);
+    return twl_utf8_complete(&text);
+}
+
+/* Where more bytes follow, whole characters are looked at. */
+static void many_bytes_are_read_as_single_ones_are(void)
+{
+    static const char OTHERS[] = "\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0";
+    char bytes[] = "?????long enough";
+    const size_t length = sizeof bytes - 1;
+
+    for (unsigned i = 0x8000 << 6; i < 0x10000 << 6; i++) {
+        unsigned first = i >> 6;
+        bytes[0] = (char)(first >> 8);
+        bytes[1] = (char)(first & 255);
+        bytes[2] = OTHERS[i & 7];
+        bytes[3] = OTHERS[i >> 3 & 7];
+        bool good = is_utf8_byte_by_byte(bytes, length);
+        if (is_utf8(bytes, length) != good && !CHECK_INT(-1, i)) return;
+    }
+}
+
 static void malformed_text_is_refused_wherever_it_is_cut(void)
 {
     static const struct {
@@ -357,6 +383,7 @@ int main(void)
     RUN(masks_are_where_the_payload_is);
     RUN(close_frames_have_a_code_or_nothing);
     RUN(every_character_is_known);
+    RUN(many_bytes_are_read_as_single_ones_are);
     RUN(malformed_text_is_refused_wherever_it_is_cut);
     RUN(an_error_shows_at_its_byte);
     RUN(a_key_is_proved_to_be_read);
