@@ -29,6 +29,7 @@ local known = {
     title = "cqueues", package = "lua-cqueues", found = has_lua_module "cqueues", program = "lua5.4",
   },
   node = { title = "Node", package = "nodejs", found = has_program "node", program = "node" },
+  go = { title = "Go", package = "golang-go", found = has_program "go" },
   twisted = {
     title = "Twisted", package = "python3-twisted", found = has_python_module "twisted", program = PYTHON,
   },

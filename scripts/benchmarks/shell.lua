@@ -39,6 +39,17 @@ function shell.compile(name, sources, libraries)
   return program
 end
 
+---@return string path
+function shell.compile_go(name, source)
+  local program = build .. "/" .. name
+  if not os.execute(("mkdir -p %s && go build -o %s %s"):format(
+    shell.quote(build), shell.quote(program), shell.quote(source))) then
+    io.stderr:write("bench: cannot build ", name, "\n")
+    os.exit(1)
+  end
+  return program
+end
+
 ---The line that says what went wrong: the last one, or what stands above a traceback.
 local function message_of(output)
   local last = output:match("([^\n]*)\n*$")

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libev_server.c -- what the work costs in plain C on libev, as a measure for the
- * others: libev_server echo | lines | netstrings. An echo has one read buffer for all
+ * others: libev_server echo | lines | netstrings | http. An echo has one read buffer for all
  * connections, writes at once, and keeps bytes only while the kernel takes no more.
- * The frames are read into a buffer of the connection's, and counted where they lie. */
+ * The frames are read into a buffer of the connection's, and counted where they lie; for http
+ * that is all that is done to a request, before the same bytes are sent for each. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -145,6 +146,29 @@ static size_t split_netstrings(struct connection *connection, const char *bytes,
     return at;
 }
 
+static size_t split_requests(struct connection *connection, const char *bytes,
+                             size_t length)
+{
+    static const char ANSWER[] = "HTTP/1.1 200 OK\r\nServer: raw\r\n"
+                                 "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                                 "Content-Type: text/plain\r\n"
+                                 "Content-Length: 14\r\n\r\nHello, world!\n";
+    enum { LENGTH = sizeof ANSWER - 1, MOST = 64 };
+    char answers[LENGTH * MOST];
+    size_t at = 0, count = 0;
+    const char *end;
+
+    while (count < MOST &&
+           (end = memmem(bytes + at, length - at, "\r\n\r\n", 4))) {
+        memcpy(answers + LENGTH * count++, ANSWER, LENGTH);
+        at = (size_t)(end - bytes) + 4;
+    }
+    if (count > 0 && send(connection->io.fd, answers, LENGTH * count,
+                          MSG_NOSIGNAL) != (ssize_t)(LENGTH * count))
+        connection->frames = 0; /* it has gone, as the next read will tell */
+    return at;
+}
+
 static void make_room(struct connection *connection)
 {
     if (connection->kept_max - connection->kept_length >= READ_MAX) return;
@@ -227,6 +251,7 @@ int main(int argc, char *argv[])
 
     if (strcmp(what, "lines") == 0) split = split_lines;
     if (strcmp(what, "netstrings") == 0) split = split_netstrings;
+    if (strcmp(what, "http") == 0) split = split_requests;
     ev_io_init(&listener, on_accept, listen_on_loopback(), EV_READ);
     ev_io_start(loop, &listener);
     ev_run(loop, 0);
