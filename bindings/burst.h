@@ -139,4 +139,8 @@ void twl__burst_start(struct twl__limits *limits, lua_State *L);
 /* Put ours into the globals. [-0, +0] */
 void twl__base_open(lua_State *L, twl_context *context);
 
+/* Keep scripts from the metatables of all userdata: their metamethods take what they are given for
+ * what it should be, and a finalizer that a script put there would have no end. [-0, +0] */
+void twl__base_hide_metatables(lua_State *L);
+
 #endif

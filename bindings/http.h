@@ -104,9 +104,13 @@ twl__request_head(const struct twl__request *request)
 }
 
 /* Push a request with the head [parsed], whose slices are of [bytes] in the string at [string]; it
- * came by the channel at [channel], and is of the class at [class]. [-0, +1] */
+ * came by the channel at [channel], and its metatable is at [metatable]. [-0, +1] */
 void twl__request_push(lua_State *L, const twl_http1_head *parsed,
-                       const char *bytes, int string, int channel, int class);
+                       const char *bytes, int string, int channel,
+                       int metatable);
+
+/* Push the metatable of requests of the class at [index], or nil where that is none. [-0, +1] */
+int twl__request_push_metatable(lua_State *L, int index);
 
 /* The request at [index]. Where there is none: NULL, or an error is raised. */
 struct twl__request *twl__request_test(lua_State *L, int index);

@@ -229,8 +229,23 @@ static void replace_resume(lua_State *L)
     lua_pop(L, 3);
 }
 
+void twl__base_hide_metatables(lua_State *L)
+{
+    for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX); lua_pop(L, 1)) {
+        if (!lua_istable(L, -1)) continue;
+        lua_pushliteral(L, "__name");
+        if (lua_rawget(L, -2) == LUA_TSTRING) {
+            lua_pushliteral(L, "__metatable");
+            lua_pushboolean(L, false);
+            lua_rawset(L, -4);
+        }
+        lua_pop(L, 1);
+    }
+}
+
 void twl__base_open(lua_State *L, twl_context *context)
 {
+    twl__base_hide_metatables(L);
     make_sentinels(L, context);
     lua_pushglobaltable(L);
     twl__set_functions(L, context, functions);

@@ -290,11 +290,24 @@ static int call(lua_State *L)
     return finish_call(L, status, 0);
 }
 
+/* setTostring(f): what makes a string of a Failure. The metatable itself is not for scripts, which
+ * could put a finalizer into it. */
+static int set_tostring(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &FAILURE_KEY);
+    lua_insert(L, 1);
+    lua_setfield(L, 1, "__tostring");
+    return 0;
+}
+
 int twl__open_failure(lua_State *L, twl_context *context)
 {
-    static const luaL_Reg functions[] = {{"new", new},       {"isFailure", is},
-                                         {"frames", frames}, {"origin", origin},
-                                         {"call", call},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"new", new},       {"isFailure", is}, {"frames", frames},
+        {"origin", origin}, {"call", call},    {"setTostring", set_tostring},
+        {NULL, NULL}};
     int core = lua_gettop(L);
 
     lua_newtable(L); /* the metatable */
@@ -312,9 +325,8 @@ int twl__open_failure(lua_State *L, twl_context *context)
 
     lua_newtable(L);
     twl__set_functions(L, context, functions);
-    lua_insert(L, core + 1);
+    lua_replace(L, core + 1);
     lua_setfield(L, core + 1, "methods");
-    lua_setfield(L, core + 1, "metatable");
     lua_pushliteral(L, "not enough memory");
     twl__failure_capture(L, L, NO_FRAMES);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &NO_MEMORY_KEY);

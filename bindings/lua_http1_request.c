@@ -9,13 +9,14 @@
 
 enum { VALUE_STRING = 1, VALUE_CHANNEL, VALUE_OWN, VALUES = VALUE_OWN };
 
-static const char MARK;
+static const char MARK, CLASSES_KEY;
 static const char STORE_NAME[] = "_store";
 
 /* ---- Making ------------------------------------------------------------------------------ */
 
 void twl__request_push(lua_State *L, const twl_http1_head *parsed,
-                       const char *bytes, int string, int channel, int class)
+                       const char *bytes, int string, int channel,
+                       int metatable)
 {
     struct twl__request *request;
     struct twl__head *head;
@@ -36,7 +37,7 @@ void twl__request_push(lua_State *L, const twl_http1_head *parsed,
     lua_setiuservalue(L, -2, VALUE_STRING);
     lua_pushvalue(L, channel);
     lua_setiuservalue(L, -2, VALUE_CHANNEL);
-    lua_pushvalue(L, class);
+    lua_pushvalue(L, metatable);
     lua_setmetatable(L, -2);
 }
 
@@ -383,24 +384,74 @@ static int request_newindex(lua_State *L)
     return 0;
 }
 
+/* ---- Classes ----------------------------------------------------------------------------- */
+
+/* What the class says, or else what Lua would say. */
+static int request_tostring(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_pushliteral(L, "__tostring");
+    if (lua_rawget(L, lua_upvalueindex(ACCESS_CLASS)) != LUA_TNIL) {
+        lua_insert(L, 1);
+        lua_call(L, 1, 1);
+        return 1;
+    }
+    lua_pushliteral(L, "__name");
+    if (lua_rawget(L, lua_upvalueindex(ACCESS_CLASS)) != LUA_TSTRING)
+        lua_pushliteral(L, "request");
+    lua_pushfstring(L, "%s: %p", lua_tostring(L, -1), lua_topointer(L, 1));
+    return 1;
+}
+
 /* requestClass(class, later): have requests of `class`. Their members are those of the class;
- * else what the function of that name in `later` makes of the request, which is kept in it. */
+ * else what the function of that name in `later` makes of the request, which is kept in it. The
+ * class is what getmetatable returns, but not what it is: scripts could put a finalizer there. */
 static int http1_request_class(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {{"__index", request_index},
                                            {"__newindex", request_newindex},
+                                           {"__tostring", request_tostring},
                                            {NULL, NULL}};
-    enum { UPVALUES = 3 };
+    enum { METATABLE = 3, UPVALUES = 3 };
 
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
+    lua_newtable(L);
     lua_pushvalue(L, 1);
+    lua_setfield(L, METATABLE, "__metatable");
+    lua_pushvalue(L, METATABLE);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     luaL_setfuncs(L, metamethods, UPVALUES);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &CLASSES_KEY);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, METATABLE);
+    lua_rawset(L, -3);
     return 0;
+}
+
+int twl__request_push_metatable(lua_State *L, int index)
+{
+    int type;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &CLASSES_KEY);
+    lua_pushvalue(L, index);
+    type = lua_rawget(L, -2);
+    lua_replace(L, -2);
+    return type;
+}
+
+/* The metatables of classes, as long as these live. */
+static void make_classes(lua_State *L)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &CLASSES_KEY);
 }
 
 /* The members that requests have in C, for their class. [-0, +1] */
@@ -426,6 +477,7 @@ void twl__open_http1_requests(lua_State *L, twl_context *context)
     static const luaL_Reg functions[] = {{"requestClass", http1_request_class},
                                          {NULL, NULL}};
 
+    make_classes(L);
     twl__set_functions(L, context, functions);
     push_members(L, context);
     lua_setfield(L, -2, "requestMembers");

@@ -39,6 +39,7 @@ enum {
     FACTORY_AT,
     LIMITS_AT,
     CLASS_AT,
+    METATABLE_AT,
     TRANSPORT_AT,
     RESOURCE_AT, /* of a site whose requests are answered in the usual way, or false */
     GET_AT, /* what answers GET for the root of the site, or nil */
@@ -102,7 +103,8 @@ static int take(lua_State *L, const struct service *service)
     leave_rest(L, parse.from, parse.from + rc);
     if (lua_toboolean(L, HEAD_AT)) set_boolean(L, CHANNEL_AT, HEAD, false);
     head = parsed.made ? &parsed.made->parsed : &parsed.head;
-    twl__request_push(L, head, parsed.bytes, INPUT_AT, CHANNEL_AT, CLASS_AT);
+    twl__request_push(L, head, parsed.bytes, INPUT_AT, CHANNEL_AT,
+                      METATABLE_AT);
     if (parsed.made) lua_replace(L, REQUEST_AT);
     if (!head->keep_alive) set_boolean(L, CHANNEL_AT, KEEP_ALIVE, false);
     lua_pushvalue(L, lua_upvalueindex(REQUEST));
@@ -241,7 +243,8 @@ static void prepare(lua_State *L, struct service *service)
     get(L, FACTORY_AT, LIMITS);
     service->limits =
         twl__http_limits(L, twl__context_of(L), LIMITS_AT, &service->fields);
-    if (get(L, FACTORY_AT, CLASS) != LUA_TTABLE)
+    if (get(L, FACTORY_AT, CLASS) != LUA_TTABLE ||
+        twl__request_push_metatable(L, CLASS_AT) != LUA_TTABLE)
         luaL_error(L, "requestFactory must be a class of requests");
     service->transport = twl__http_transport(L, CHANNEL_AT);
     lua_settop(L, TRANSPORT_AT);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * sandbox.c -- what the functions of the core ask before they make a handle, and what they say
  * when they must not. The rules themselves are in the runtime, where no Lua reaches. */
+#include "burst.h"
 #include "sandbox.h"
 
 #include <stdio.h>
@@ -220,21 +221,6 @@ bool twl__permits_fd(lua_State *L, int fd)
 
 /* ---- The beginning ----------------------------------------------------------------------------- */
 
-/* The metamethods of our classes take what they are given for what it should be. */
-static void hide_metatables(lua_State *L)
-{
-    for (lua_pushnil(L); lua_next(L, LUA_REGISTRYINDEX); lua_pop(L, 1)) {
-        if (!lua_islightuserdata(L, -2) || !lua_istable(L, -1)) continue;
-        lua_pushliteral(L, "__name");
-        if (lua_rawget(L, -2) == LUA_TSTRING) {
-            lua_pushliteral(L, "__metatable");
-            lua_pushboolean(L, false);
-            lua_rawset(L, -4);
-        }
-        lua_pop(L, 1);
-    }
-}
-
 void twl__sandbox_install(lua_State *L, twl_capabilities *capabilities,
                           bool may_exit)
 {
@@ -244,7 +230,7 @@ void twl__sandbox_install(lua_State *L, twl_capabilities *capabilities,
     lua_createtable(L, 8, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &FDS_KEY);
     for (int fd = 0; fd <= 2; fd++) set_fd(L, fd, true);
-    hide_metatables(L);
+    twl__base_hide_metatables(L);
     twl__sandbox_libs(L, context, may_exit);
     twl__sandbox_io(L, context);
     twl__sandbox_load(L, context);

@@ -160,9 +160,9 @@ function Failure:printTraceback(file, settings)
   (file or io.stderr):write(self:getTraceback(settings))
 end
 
-function core.metatable:__tostring()
+core.setTostring(function(self)
   return "[Failure instance: " .. self:getBriefTraceback():sub(1, -2) .. "]"
-end
+end)
 
 -- All about it, as plain values.
 local function explain(self)

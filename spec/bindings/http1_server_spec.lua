@@ -252,8 +252,20 @@ describe("a request", function()
     assert.same({ 404, true, true }, { request.code, request.finished, request._more })
     assert.has_error(function() request.code = "x" end)
     assert.has_error(function() request.code = 1 << 16 end)
-    assert.has_error(function() class.__index(io.stdout, "member") end)
-    assert.has_error(function() class.__newindex({}, "member", 1) end)
+    assert.has_error(function() debug.getmetatable(request).__index(io.stdout, "member") end)
+    assert.has_error(function() debug.getmetatable(request).__newindex({}, "member", 1) end)
+    assert.matches("^Request: ", tostring(request))
+    function class.__tostring(given) return "my " .. given.method end
+    assert.equal("my GET", tostring(request))
+  end)
+
+  it("has no finalizer, whatever its class has", function()
+    local class, called = classOfRequests(), false
+    function class.__gc() called = true end
+    requestOf("GET / HTTP/1.0", class)
+    collectgarbage()
+    collectgarbage()
+    assert.is_false(called)
   end)
 
   it("lets what computes a member yield", function()

@@ -34,6 +34,25 @@ static const char *const RUNAWAYS[] = {
     "return t.x",
     "while true do setmetatable({}, {__gc = function() while true do end end}) "
     "end",
+    /* Finalizers of userdata, which would have no end. */
+    "local function forever() while true do end end\n"
+    "local mt = getmetatable(io.stdout)\n"
+    "if mt then mt.__gc = forever io.tmpfile() end\n"
+    "collectgarbage() forever()",
+    "local function forever() while true do end end\n"
+    "local failure = require('twistlua.core').failure\n"
+    "local mt = getmetatable(failure.new('x')) or failure.metatable\n"
+    "if mt then mt.__gc = forever failure.new('x') end\n"
+    "collectgarbage() forever()",
+    "local function forever() while true do end end\n"
+    "local http1 = require('twistlua.core').http1\n"
+    "local class = { __gc = forever }\n"
+    "for k, v in pairs(http1.requestMembers) do class[k] = v end\n"
+    "http1.requestClass(class, {}) class.__gc = forever\n"
+    "local factory = { limits = http1.limits {}, requestFactory = class }\n"
+    "local input = 'GET / HTTP/1.0\\r\\n\\r\\n'\n"
+    "http1.serve({ _input = input, _at = 1, factory = factory }, type)\n"
+    "collectgarbage() forever()",
     "local late = { __gc = true }\n"
     "for i = 1, 10 do setmetatable({}, late) end\n"
     "late.__gc = function() while true do end end\n"

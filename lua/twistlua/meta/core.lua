@@ -1039,8 +1039,8 @@ function core.http1.respond(channel, request, body) end
 ---@return string|twistlua.Deferred|integer|nil body
 function core.http1.render(resource, request) end
 
----Have `class` be one of requests, by setting its `__index` and `__newindex`. A request has what it keeps for itself,
----the members of its class, and what the functions in `later` make of it, which is then kept.
+---Have `class` be one of requests. A request has what it keeps for itself, the members of its class, and what the
+---functions in `later` make of it, which is then kept. Of metamethods the class may have `__tostring`.
 ---@param class table has `requestMembers`
 ---@param later table<string, fun(request: twistlua.web.HTTPRequest): any>
 function core.http1.requestClass(class, later) end
@@ -1305,6 +1305,10 @@ function core.failure.origin(failure) end
 
 ---@return boolean ok, any ... results, or the Failure
 function core.failure.call(f, ...) end
+
+---Have Failures be made strings by `f`.
+---@param f fun(failure: twistlua.Failure): string
+function core.failure.setTostring(f) end
 
 -- ---- Deferreds (Twisted: Deferred) -----------------------------------------------------------
 
