@@ -283,17 +283,25 @@ static int new (lua_State *L)
 }
 
 /* Put a new Deferred below the value at 1. */
-static void make_below(lua_State *L)
+static twl__lua_deferred *make_below(lua_State *L)
 {
+    twl__lua_deferred *self;
+
     lua_settop(L, 1);
-    make(L);
+    self = make(L);
     lua_insert(L, 1);
+    return self;
 }
 
+/* A plain value needs no run of a chain that is empty. */
 static int succeed(lua_State *L)
 {
-    make_below(L);
-    callback(L);
+    twl__lua_deferred *self = make_below(L);
+
+    if (lua_type(L, 2) == LUA_TUSERDATA || TWL__ALL_OF(&self->base)->debugging)
+        callback(L);
+    else
+        twl__deferred_settle(L, self, 1, false);
     return 1;
 }
 
