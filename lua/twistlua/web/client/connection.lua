@@ -18,12 +18,13 @@ local parseResponse = http1.response
 local sub = string.sub
 
 ---What an exchange is to a connection: a composed request, of which `_responded(response)` or `_failed(failure)` is
----called, once. What a host is: `released(connection)` is called when it may be used again, `gone(connection)` when it
----is gone. Whoever began an exchange sees to its `deadline`, which ends with the head.
+---called, once. What a host is: `released(connection)` is called when it may be used again, `resting(connection)` if it
+---is not, by the time the exchange has heard of its end, and `gone(connection)` when it is gone. Whoever began an
+---exchange sees to its `deadline`, which ends with the head.
 ---@class twistlua.web.HTTP11ClientProtocol: twistlua.Protocol
 local HTTP11ClientProtocol = Protocol:extend("HTTP11ClientProtocol")
 
----@param host { released: function, gone: function }
+---@param host { released: function, resting: function, gone: function }
 function HTTP11ClientProtocol:init(host)
   self.host = host
   self.used = false           -- has had an exchange
@@ -147,6 +148,7 @@ local function wholeReceived(self, exchange, head, status, whole)
   self.used = true
   self.host:released(self)
   exchange:_responded(Response.whole(exchange, head, status, whole))
+  if self._state == "idle" then self.host:resting(self) end
 end
 
 local function headReceived(self, data)
@@ -247,6 +249,7 @@ function HTTP11ClientProtocol:_complete(more)
     self.transport:loseConnection()
   end
   response:_ended(DONE)
+  if self._state == "idle" then self.host:resting(self) end
 end
 
 -- ---- What a response wants of its source ---------------------------------------------------------

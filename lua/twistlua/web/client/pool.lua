@@ -187,8 +187,12 @@ function Host:released(connection)
   if exchange then return exchange:_connected(connection) end
   local pool, count = self.pool, self.idleCount + 1
   self.idle[count], self.idleCount = connection, count
-  watch(self, connection, pool.cachedConnectionTimeout)
   if count > pool.maxPersistentPerHost then self:makeRoom() end
+end
+
+-- Its time begins when it is known that it is not used again at once, as it mostly is.
+function Host:resting(connection)
+  watch(self, connection, self.pool.cachedConnectionTimeout)
 end
 
 function Host:gone(connection)
