@@ -84,7 +84,7 @@ int twl__codec_feed(lua_State *L);
 /* ---- Sending ----------------------------------------------------------------------------- */
 
 enum {
-    TWL__FRAME_SMALL = 1024,
+    TWL__FRAME_SMALL = 8 * 1024, /* bytes of a payload that is copied */
     TWL__FRAME_ROOM = TWL_WS_HEAD + TWL__FRAME_SMALL
 };
 

@@ -7,7 +7,8 @@
 #include "websocket.h"
 
 enum {
-    SMALL = 1024,
+    SMALL = 8 * 1024, /* bytes of a message that takes only a string's memory */
+    PIECE = 1024,     /* of what is inflated */
     BELIEF = 4 /* times what has come is what an announced length is worth */
 };
 
@@ -116,7 +117,7 @@ static int take_plain(lua_State *L, struct twl__codec *codec,
 static int take_compressed(lua_State *L, struct twl__codec *codec,
                            const char *payload, size_t length)
 {
-    char piece[SMALL];
+    char piece[PIECE];
 
     while (length > 0) {
         size_t size = smaller(length, sizeof piece), before;

@@ -4,10 +4,7 @@
 
 #include "websocket.h"
 
-enum {
-    LONGEST_CONTROL = 125,
-    HELD = 8 * 1024 /* from here on the payload is sent from where it lies */
-};
+enum { LONGEST_CONTROL = 125 };
 
 /* Mask keys must not be foreseeable (RFC 6455 10.3), and asking for randomness costs more than
  * masking a small message: many are fetched at once. */
@@ -63,7 +60,7 @@ int twl__frame_push(lua_State *L, const twl_ws_frame *frame, int index)
 {
     char head[TWL_WS_HEAD];
 
-    if (frame->masked || frame->reserved || frame->length < HELD) {
+    if (frame->masked || frame->length <= TWL__FRAME_SMALL) {
         push_whole(L, frame, lua_tostring(L, index));
         return 1;
     }

@@ -74,8 +74,8 @@ static void tell_raised(lua_State *L)
     lua_call(L, 2, 0);
 }
 
-/* Push protocol:messageReceived(payload, binary) or controlReceived(protocol, opcode, payload, status),
- * around the payload at the top; returns how many arguments these are. */
+/* Around the payload at the top, push protocol:messageReceived(payload, binary) or
+ * controlReceived(protocol, opcode, payload, status); returns how many arguments these are. */
 static int push_event(lua_State *L, const struct twl__event *event)
 {
     if (event->opcode <= TWL_WS_BINARY) {

@@ -49,7 +49,7 @@ local function close(client)
 end
 
 -- Lengths on both sides of where frames are made and sent in another way.
-local LENGTHS = { 0, 1, 125, 126, 1023, 1024, 1025, 8191, 8192, 70000, 3, 1100, 2, 131072, 7, 300000, 1 }
+local LENGTHS = { 0, 1, 125, 126, 1023, 1024, 1025, 8191, 8192, 8193, 70000, 3, 1100, 2, 131072, 7, 300000, 1 }
 
 local function messages()
   local list = {}
