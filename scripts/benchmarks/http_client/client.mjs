@@ -2,7 +2,7 @@
 // the package is installed, else the fetch that is built in.
 import { createRequire } from "node:module";
 
-const require = createRequire("/usr/share/nodejs/");
+const require = createRequire(import.meta.url);
 const [url, count, connections] = [process.argv[2], +process.argv[3], +process.argv[4]];
 
 let get = async () => (await (await fetch(url)).text()).length;
