@@ -35,7 +35,7 @@ group.rows = {
   row("many", "Requests over 16 connections", "16"),
 }
 
--- It is in the background when the command returns, and listens.
+-- It is in the background when the command returns, and listens; on the processor that the client does not have.
 local function start_nginx()
   local folder = os.tmpname()
   os.remove(folder)
@@ -43,7 +43,8 @@ local function start_nginx()
   local file = assert(io.open(folder .. "/nginx.conf", "w"))
   file:write((CONFIGURATION:gsub("%%(%w+)%%", { FOLDER = folder, PORT = PORT })))
   file:close()
-  if not shell.succeeds(("nginx -e %s/errors -c %s/nginx.conf -p %s"):format(folder, folder, folder)) then
+  local command = ("nginx -e %s/errors -c %s/nginx.conf -p %s"):format(folder, folder, folder)
+  if not shell.succeeds(shell.join(shell.pinned({ "sh", "-c", command }, 1))) then
     return nil, "nginx does not start (apt package nginx-core)"
   end
   return function()

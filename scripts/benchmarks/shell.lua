@@ -96,10 +96,12 @@ end
 
 local processors = count_processors()
 
----The command, kept on the first of several processors.
-function shell.pinned(words)
+---The command, kept on the first of several processors, or on another one.
+---@param words string[]
+---@param processor? integer
+function shell.pinned(words, processor)
   if processors < 2 then return words end
-  return { "taskset", "-c", "0", table.unpack(words) }
+  return { "taskset", "-c", tostring(processor or 0), table.unpack(words) }
 end
 
 return shell
