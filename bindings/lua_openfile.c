@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../runtime/turn.h"
 #include "sandbox.h"
 #include "transport.h"
 #include "work.h"
@@ -16,6 +17,8 @@ struct openfile {
     int users; /* threads and queued output */
     int slot;
     bool closed;
+    twl_file_info info; /* what it was found to be */
+    double looked;      /* in that turn */
 };
 
 static void give_up(struct openfile *file)
@@ -49,7 +52,30 @@ static struct openfile *check_open(lua_State *L, int index)
     return file;
 }
 
-/* open(root, path, follow) -> file | nil, message, name, errno */
+static double turn_of(const struct openfile *file)
+{
+    return twl__reactor_turn(file->context->reactor);
+}
+
+static int look(struct openfile *file)
+{
+    int rc = twl_file_stat_fd(file->fd, &file->info);
+
+    if (rc == 0) file->looked = turn_of(file);
+    return rc;
+}
+
+/* [-0, +3] */
+static void push_info(lua_State *L, const twl_file_info *info)
+{
+    static const char *const types[] = {"file", "directory", "link", "other"};
+
+    lua_pushstring(L, types[info->type]);
+    lua_pushinteger(L, (lua_Integer)info->size);
+    lua_pushnumber(L, info->modified);
+}
+
+/* open(root, path, follow) -> file, type, size, modified | nil, message, name, errno */
 static int openfile_open(lua_State *L)
 {
     const char *root = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
@@ -62,7 +88,11 @@ static int openfile_open(lua_State *L)
     *file = (struct openfile){.context = twl__context_of(L), .fd = -1};
     rc = twl_file_open_beneath(file->context->capabilities, root, path,
                                lua_toboolean(L, 3), &file->fd);
-    if (rc == 0) return 1;
+    if (rc == 0) rc = look(file);
+    if (rc == 0) {
+        push_info(L, &file->info);
+        return 4;
+    }
     lua_pushfstring(L, "%s/%s", root, path);
     return twl__push_path_error(L, twl__context_of(L), rc, TWL_ACCESS_READ,
                                 lua_tostring(L, -1));
@@ -71,15 +101,12 @@ static int openfile_open(lua_State *L)
 /* file:stat() -> type, size, modified, inode */
 static int openfile_stat(lua_State *L)
 {
-    static const char *const types[] = {"file", "directory", "link", "other"};
-    twl_file_info info;
-    int rc = twl_file_stat_fd(check_open(L, 1)->fd, &info);
+    struct openfile *file = check_open(L, 1);
+    int rc = look(file);
 
     if (rc < 0) return twl__push_error(L, rc);
-    lua_pushstring(L, types[info.type]);
-    lua_pushinteger(L, (lua_Integer)info.size);
-    lua_pushnumber(L, info.modified);
-    lua_pushinteger(L, (lua_Integer)info.inode);
+    push_info(L, &file->info);
+    lua_pushinteger(L, (lua_Integer)file->info.inode);
     return 4;
 }
 
@@ -296,11 +323,13 @@ int twl__transport_write_file(lua_State *L)
     struct twl__transport *transport = twl__object_check(L, 1);
     struct openfile *file = check_open(L, 2);
     uint64_t offset = check_count(L, 3), length = check_count(L, 4);
+    bool known = file->looked == turn_of(file);
     int rc;
 
     use(L, file, 2);
     rc = twl_stream_write_file(twl__transport_stream(transport), file->fd,
-                               offset, length, release_sent, file);
+                               known ? &file->info : NULL, offset, length,
+                               release_sent, file);
     if (rc < 0 && rc != TWL_ENOTSUP) return twl__push_error(L, rc);
     lua_pushboolean(L, rc == 0);
     return 1;

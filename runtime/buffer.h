@@ -30,7 +30,7 @@ struct twl__file_segment {
     uint64_t offset;
     uint64_t size;
     double modified;
-    double looked; /* on the loop's clock, when that was so */
+    double looked; /* the turn in which that was so */
 };
 
 int twl__buffer_copy(twl_reactor *reactor, struct twl__buffer *buffer,

@@ -38,6 +38,16 @@ static int open_at(int at, const char *path, int flags)
 
 /* ---- Opening ---------------------------------------------------------------------------- */
 
+/* Whether a name in [path] may be "..". */
+static bool goes_up(const char *path)
+{
+    while ((path = strstr(path, ".."))) {
+        if (path[2] == '\0' || path[2] == '/') return true;
+        path += 2;
+    }
+    return false;
+}
+
 /* One name of the path after the other; [directory] is closed. */
 static int walk(int directory, char *path)
 {
@@ -73,26 +83,48 @@ int twl__file_walk(const char *root, const char *path)
 
 #ifdef SYS_openat2
 
-static int open_beneath(int root, const char *path)
+static int open_resolving(int at, const char *path, uint64_t resolve)
 {
-    struct open_how how = {.flags = (uint64_t)READING,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    struct open_how how = {.flags = (uint64_t)READING, .resolve = resolve};
     long fd = -1;
 
     for (int i = 0; i < TRIES; i++) {
-        fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+        fd = syscall(SYS_openat2, at, path, &how, sizeof how);
         if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
     }
     return fd < 0 ? -errno : (int)fd;
 }
 
-static int open_inside(const char *root, const char *path)
+static int open_beneath(const char *root, const char *path)
 {
     int directory = open_at(AT_FDCWD, root, PASSING), fd;
 
     if (directory < 0) return directory;
-    fd = open_beneath(directory, path);
+    fd = open_resolving(directory, path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     close(directory);
+    return fd;
+}
+
+/* With neither ".." nor links on its way, a path stays below its beginning: one call is enough.
+ * -ELOOP: there is a link, which may be in [root], or something else that takes more. */
+static int open_straight(const char *root, const char *path)
+{
+    size_t first = strlen(root), second = strlen(path) + 1;
+    char whole[PATH_MAX];
+
+    if (first == 0 || first + 1 + second > sizeof whole || goes_up(path))
+        return -ELOOP;
+    memcpy(whole, root, first);
+    whole[first] = '/';
+    memcpy(whole + first + 1, path, second);
+    return open_resolving(AT_FDCWD, whole, RESOLVE_NO_SYMLINKS);
+}
+
+static int open_inside(const char *root, const char *path)
+{
+    int fd = open_straight(root, path);
+
+    if (fd == -ELOOP) fd = open_beneath(root, path);
     /* Without it, or where a sandbox of an older time forbids what it does not know. */
     if (fd == -ENOSYS || fd == -EPERM) return twl__file_walk(root, path);
     return fd;
@@ -118,15 +150,6 @@ static int open_following(const char *root, const char *path)
 }
 
 /* ---- With capabilities ------------------------------------------------------------------- */
-
-static bool goes_up(const char *path)
-{
-    while ((path = strstr(path, ".."))) {
-        if (path[2] == '\0' || path[2] == '/') return true;
-        path += 2;
-    }
-    return false;
-}
 
 /* Without following, the true path must be that of [root] and then [path] as it is. */
 static int find_beneath(const twl_capabilities *capabilities, const char *root,

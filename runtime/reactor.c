@@ -387,6 +387,11 @@ double twl_reactor_seconds(twl_reactor *reactor)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+double twl__reactor_turn(const twl_reactor *reactor)
+{
+    return ev_now(reactor->loop);
+}
+
 const char *twl_reactor_backend(twl_reactor *reactor)
 {
     for (int i = 0; i < BACKEND_COUNT; i++) {

@@ -92,33 +92,33 @@ long twl__stream_send_file(twl_stream *stream)
     size_t left = file->base.length - file->base.sent;
     long sent;
 
-    if (was_changed(file, ev_now(stream->reactor->loop))) return TWL_ECHANGED;
+    if (was_changed(file, twl__reactor_turn(stream->reactor)))
+        return TWL_ECHANGED;
     sent = twl__socket_send_file(stream->io.fd, file->fd,
                                  file->offset + file->base.sent,
                                  left < PIECE ? left : PIECE);
     return sent == 0 ? TWL_ECHANGED : sent;
 }
 
-static int check(int fd, uint64_t offset, uint64_t length, twl_file_info *info)
+static bool has_part(const twl_file_info *info, uint64_t offset,
+                     uint64_t length)
 {
-    int rc = twl_file_stat_fd(fd, info);
-
-    if (rc < 0) return rc;
-    if (info->type != TWL_FILE_REGULAR || offset > info->size ||
-        length > info->size - offset)
-        return TWL_EINVAL;
-    return 0;
+    return info->type == TWL_FILE_REGULAR && offset <= info->size &&
+           length <= info->size - offset;
 }
 
-static int queue(twl_stream *stream, int fd, uint64_t offset, uint64_t length,
-                 twl_release_fn release, void *token)
+static int queue(twl_stream *stream, int fd, const twl_file_info *known,
+                 uint64_t offset, uint64_t length, twl_release_fn release,
+                 void *token)
 {
     struct twl__file_segment *segment;
     twl_file_info info;
     int rc;
 
     if (stream->layer) return TWL_ENOTSUP;
-    if ((rc = check(fd, offset, length, &info)) < 0) return rc;
+    if (!known && (rc = twl_file_stat_fd(fd, &info)) < 0) return rc;
+    if (!known) known = &info;
+    if (!has_part(known, offset, length)) return TWL_EINVAL;
     segment = twl__alloc(stream->reactor, sizeof *segment);
     if (!segment) return TWL_ENOMEM;
     *segment = (struct twl__file_segment){
@@ -129,21 +129,22 @@ static int queue(twl_stream *stream, int fd, uint64_t offset, uint64_t length,
                  .token = token},
         .fd = fd,
         .offset = offset,
-        .size = info.size,
-        .modified = info.modified,
-        .looked = ev_now(stream->reactor->loop),
+        .size = known->size,
+        .modified = known->modified,
+        .looked = twl__reactor_turn(stream->reactor),
     };
     twl__buffer_append(&stream->output, &segment->base);
     return 0;
 }
 
-int twl_stream_write_file(twl_stream *stream, int fd, uint64_t offset,
+int twl_stream_write_file(twl_stream *stream, int fd,
+                          const twl_file_info *known, uint64_t offset,
                           uint64_t length, twl_release_fn release, void *token)
 {
     int rc = 0;
 
     if (twl__stream_accepts_output(stream) && length > 0) {
-        rc = queue(stream, fd, offset, length, release, token);
+        rc = queue(stream, fd, known, offset, length, release, token);
         if (rc == 0) return twl__stream_added(stream, 0);
     }
     release(stream->context, token);

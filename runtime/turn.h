@@ -32,4 +32,7 @@ void twl__reactor_retire(twl_reactor *reactor);
  * calls with false as with true. */
 void twl__reactor_hold(twl_reactor *reactor, bool held);
 
+/* When the present turn began: the same for all that is done in one. */
+double twl__reactor_turn(const twl_reactor *reactor);
+
 #endif

@@ -372,9 +372,13 @@ TWL_API int twl_stream_write_held(twl_stream *stream, const char *bytes,
  * cache; a file that is not there is read by the loop's thread, as any sendfile() does. [fd] stays
  * the host's, who keeps it open until release(context, token), which is called as above. A file
  * that becomes shorter, or is rewritten in its length, ends the stream with TWL_ECHANGED rather
- * than have the peer take it for whole. TWL_ENOTSUP with TLS: read and write it. TWL_EINVAL where
- * it is no regular file or has less to give. */
-TWL_API int twl_stream_write_file(twl_stream *stream, int fd, uint64_t offset,
+ * than have the peer take it for whole. [known] is what twl_file_stat_fd() has said of it in this
+ * turn; NULL: it is asked here. TWL_ENOTSUP with TLS: read and write it. TWL_EINVAL where it is no
+ * regular file or has less to give. No SIGPIPE: it is blocked for the call that sends, and one
+ * which that raises is taken away. */
+typedef struct twl_file_info twl_file_info;
+TWL_API int twl_stream_write_file(twl_stream *stream, int fd,
+                                  const twl_file_info *known, uint64_t offset,
                                   uint64_t length, twl_release_fn release,
                                   void *token);
 
@@ -1668,7 +1672,7 @@ enum twl_file_type {
     TWL_FILE_OTHER /* a socket, a pipe, a device */
 };
 
-typedef struct twl_file_info {
+struct twl_file_info {
     enum twl_file_type type;
     uint64_t size;   /* bytes */
     unsigned mode;   /* permission bits */
@@ -1676,7 +1680,7 @@ typedef struct twl_file_info {
     uint64_t inode, device;
     unsigned links;
     double accessed, modified, changed; /* seconds since 1970 */
-} twl_file_info;
+};
 
 /* Read all of a file that has at most [maximum] bytes; TWL_EFBIG for a larger one. [*bytes], which
  * free() frees, is NULL after an error. */

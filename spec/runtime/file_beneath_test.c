@@ -111,6 +111,64 @@ static void follows_links_where_it_may(void)
     CHECK_TEXT("in/deep/page", content(directory_open(true, "inside/page")));
 }
 
+static int below(const char *directory, const char *path)
+{
+    int fd = -1, rc = twl_file_open_beneath(NULL, directory, path, false, &fd);
+
+    return rc < 0 ? rc : fd;
+}
+
+/* A link is refused below the root, not on the way to it. */
+static void follows_links_to_the_root(void)
+{
+    char way[200], out[200];
+
+    if (symlink("in", in_root("way")) < 0) exit(1);
+    strcpy(way, in_root("way"));
+    strcpy(out, in_root("in/../way/deep"));
+    CHECK_TEXT("in/page", content(below(way, "page")));
+    CHECK_TEXT("in/deep/page", content(below(out, "page")));
+    CHECK_TEXT("ELOOP", content(below(way, "link")));
+    CHECK_TEXT("EXDEV", content(below(way, "../secret")));
+    CHECK_TEXT("ENOENT", content(below(way, "none")));
+    /* Another place from now on. */
+    unlink(way);
+    if (symlink("in/deep", in_root("way")) < 0) exit(1);
+    CHECK_TEXT("in/deep/page", content(below(way, "page")));
+    unlink(way);
+    CHECK_TEXT("ENOENT", content(below(way, "page")));
+}
+
+static void goes_up_and_down_inside(void)
+{
+    char way[200];
+
+    strcpy(way, in_root("in"));
+    CHECK_TEXT("in/page", content(below(way, "deep/../page")));
+    CHECK_TEXT("EXDEV", content(below(way, "deep/../../secret")));
+    CHECK_TEXT("EXDEV", content(below(way, "deep/../../in/page")));
+}
+
+static void opens_nothing_below_nowhere(void)
+{
+    static char longest[5000];
+
+    CHECK_TEXT("ENOENT", content(below("", "etc/passwd")));
+    CHECK_TEXT("ENOTDIR", content(below("/etc/passwd", "x")));
+    memset(longest, 'x', sizeof longest - 1);
+    CHECK_TEXT("ENAMETOOLONG", content(below("/tmp", longest)));
+}
+
+/* Together they are longer than a path may be, which is what the kernel is asked for otherwise. */
+static void opens_below_a_long_root(void)
+{
+    static char directory[5000];
+
+    strcpy(directory, in_root("in"));
+    while (strlen(directory) < 4085) strcat(directory, "/.");
+    CHECK_TEXT("in/deep/page", content(below(directory, "deep/page")));
+}
+
 static void opens_the_root_itself(void)
 {
     twl_file_info info;
@@ -178,6 +236,10 @@ int main(void)
     RUN(keeps_inside);
     RUN(keeps_inside_without_openat2);
     RUN(follows_links_where_it_may);
+    RUN(follows_links_to_the_root);
+    RUN(goes_up_and_down_inside);
+    RUN(opens_nothing_below_nowhere);
+    RUN(opens_below_a_long_root);
     RUN(opens_the_root_itself);
     RUN(does_not_wait_for_a_fifo);
     RUN(lists_files_and_directories);

@@ -40,7 +40,7 @@ static int file_new(size_t size)
 static int send_file(struct pair *pair, int fd, uint64_t offset,
                      uint64_t length)
 {
-    return twl_stream_write_file(pair->stream, fd, offset, length,
+    return twl_stream_write_file(pair->stream, fd, NULL, offset, length,
                                  count_release, NULL);
 }
 
@@ -117,13 +117,16 @@ static void closes_behind_a_file(void)
 }
 
 /* [change] is made when the socket is full. */
-static void check_change(void (*change)(int fd), bool ends)
+static void check_change_of(bool known, void (*change)(int fd), bool ends)
 {
     struct pair pair;
     int fd = file_new(BIG);
+    twl_file_info info;
 
     pair_begin(&pair, 0);
-    CHECK_INT(0, send_file(&pair, fd, 0, BIG));
+    CHECK_INT(0, twl_file_stat_fd(fd, &info));
+    CHECK_INT(0, twl_stream_write_file(pair.stream, fd, known ? &info : NULL, 0,
+                                       BIG, count_release, NULL));
     for (int i = 0; i < 50; i++) twl_reactor_step(pair.reactor, 0.);
     CHECK_INT(0, released);
     change(fd);
@@ -135,6 +138,12 @@ static void check_change(void (*change)(int fd), bool ends)
     CHECK_INT(1, released);
     close(fd);
     pair_finish(&pair);
+}
+
+static void check_change(void (*change)(int fd), bool ends)
+{
+    check_change_of(false, change, ends);
+    check_change_of(true, change, ends);
 }
 
 static void shorten(int fd)
@@ -171,6 +180,61 @@ static void goes_on_when_the_file_grows(void)
     check_change(append, false);
 }
 
+/* What is known is not asked again; what has changed since is noticed. */
+static void check_known(void (*change)(int fd), bool ends)
+{
+    struct pair pair;
+    int fd = file_new(26);
+    twl_file_info info;
+
+    pair_begin(&pair, 0);
+    CHECK_INT(0, twl_file_stat_fd(fd, &info));
+    CHECK_INT(TWL_EINVAL, twl_stream_write_file(pair.stream, fd, &info, 20, 7,
+                                                count_release, NULL));
+    CHECK_INT(0, twl_stream_write_file(pair.stream, fd, &info, 0, 26,
+                                       count_release, NULL));
+    CHECK_INT(1, released);
+    change(fd);
+    if (ends) {
+        TURN_UNTIL(pair.reactor, pair.closes);
+        CHECK_INT(TWL_ECHANGED, pair.reason);
+    } else {
+        CHECK_TEXT("abcdefghijklmnopqrstuvwxyz", peer_gets(&pair));
+    }
+    CHECK_INT(2, released);
+    close(fd);
+    pair_finish(&pair);
+}
+
+static void nothing(int fd)
+{
+    (void)fd;
+}
+
+static void empty(int fd)
+{
+    if (ftruncate(fd, 0) < 0) exit(1);
+}
+
+static void believes_what_is_known(void)
+{
+    check_known(nothing, false);
+    check_known(empty, true);
+}
+
+static bool has_sigpipe(int (*which)(sigset_t *set))
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    return which(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
+}
+
+static int blocked(sigset_t *set)
+{
+    return pthread_sigmask(SIG_BLOCK, NULL, set);
+}
+
 static void releases_when_the_peer_goes(void)
 {
     struct pair pair;
@@ -183,11 +247,13 @@ static void releases_when_the_peer_goes(void)
     peer_reset(&pair);
     TURN_UNTIL(pair.reactor, pair.closes);
     CHECK_INT(1, released);
+    CHECK(!has_sigpipe(sigpending));
+    CHECK(!has_sigpipe(blocked));
     close(fd);
     pair_finish(&pair);
 }
 
-/* The first call on a socket whose peer has gone raises the signal. */
+/* The first call on a socket whose peer has gone raises the signal; nothing of it is left. */
 static void raises_no_sigpipe(void)
 {
     struct pair pair;
@@ -200,6 +266,32 @@ static void raises_no_sigpipe(void)
     TURN_UNTIL(pair.reactor, pair.closes);
     CHECK_INT(-EPIPE, pair.reason);
     CHECK_INT(1, released);
+    CHECK(twl_signal_is_default(SIGPIPE));
+    CHECK(!has_sigpipe(sigpending));
+    CHECK(!has_sigpipe(blocked));
+    close(fd);
+    pair_finish(&pair);
+}
+
+static void keeps_a_sigpipe_that_was_pending_before(void)
+{
+    struct pair pair;
+    int fd = file_new(BIG), number;
+    sigset_t only, before;
+
+    sigemptyset(&only);
+    sigaddset(&only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &only, &before);
+    raise(SIGPIPE);
+    pair_begin(&pair, SOCK_STREAM);
+    peer_close(&pair);
+    CHECK_INT(0, send_file(&pair, fd, 0, BIG));
+    TURN_UNTIL(pair.reactor, pair.closes);
+    CHECK_INT(-EPIPE, pair.reason);
+    CHECK(has_sigpipe(sigpending));
+    CHECK(has_sigpipe(blocked));
+    sigwait(&only, &number);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(fd);
     pair_finish(&pair);
 }
@@ -238,8 +330,10 @@ int main(void)
     RUN_EVERYWHERE(ends_when_the_file_becomes_shorter);
     RUN_EVERYWHERE(ends_when_the_file_is_rewritten);
     RUN_EVERYWHERE(goes_on_when_the_file_grows);
+    RUN_EVERYWHERE(believes_what_is_known);
     RUN_EVERYWHERE(releases_when_the_peer_goes);
     RUN_EVERYWHERE(raises_no_sigpipe);
+    RUN_EVERYWHERE(keeps_a_sigpipe_that_was_pending_before);
     RUN_EVERYWHERE(refuses_what_it_cannot_send);
     return check_end();
 }

@@ -1277,7 +1277,10 @@ core.openfile = {}
 ---@param root string
 ---@param path string
 ---@param follow boolean whether symbolic links below `root` are followed
----@return twistlua.OpenFile|nil file, message, name, errno
+---@return twistlua.OpenFile|nil file
+---@return "file"|"directory"|"other"|string type, or a message
+---@return integer|string size bytes, or the name of the error
+---@return number|integer modified seconds since 1970, or errno
 function core.openfile.open(root, path, follow) end
 
 ---@return twistlua.OpenFile[] files those that threads or transports use

@@ -96,10 +96,12 @@ function File:_relative(segments)
 end
 
 function File:_open(relative)
-  local file, message, name = core.open(self.path, relative, self.followLinks)
-  if name == "EDENIED" then log.msg("static.File: " .. message) end
-  if not file then return nil, name end
-  local kind, size, modified = file:stat()
+  local file, kind, size, modified = core.open(self.path, relative, self.followLinks)
+  if not file then
+    local message, name = kind, size
+    if name == "EDENIED" then log.msg("static.File: " .. message) end
+    return nil, name
+  end
   if kind ~= "file" and kind ~= "directory" then
     file:close()
     return nil, "EACCES"
