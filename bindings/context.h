@@ -49,6 +49,8 @@ typedef struct twl_context {
     struct twl__class pools, works, asks, coders;
     struct twl__class http_limits, http_heads, http_bodies;
     struct twl__class openfiles;
+    int memory_files; /* of them, those that were made of strings */
+    size_t memory_file_bytes;
     struct twl__class websockets;
     struct twl__class channels, channel_waits;
     struct twl__masks masks;
@@ -133,6 +135,9 @@ void *twl__object_check(lua_State *L, int index);
 
 /* The object at [index], which must be of [class]. */
 void *twl__object_of(lua_State *L, struct twl__class *class, int index);
+
+/* Likewise, or NULL where it is something else. [-0, +0] */
+void *twl__object_test(lua_State *L, struct twl__class *class, int index);
 
 /* Anchor the userdata at [index]; its [slot] is 0 exactly while it is not anchored, and both
  * functions do nothing when there is nothing to do. [-0, +0] */

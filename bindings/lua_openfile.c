@@ -6,36 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../runtime/file_memory.h"
 #include "../runtime/turn.h"
+#include "openfile.h"
 #include "sandbox.h"
-#include "transport.h"
 #include "work.h"
 
-struct openfile {
-    twl_context *context;
-    int fd;    /* -1: given up */
-    int users; /* threads and queued output */
-    int slot;
-    bool closed;
-    twl_file_info info; /* what it was found to be */
-    double looked;      /* in that turn */
-};
+enum { MEMORY_FILES = 64, MEMORY_FILE_BYTES = 64 * 1024 * 1024 };
 
-static void give_up(struct openfile *file)
+static void give_up(struct twl__openfile *file)
 {
+    if (file->of_memory && file->fd >= 0) {
+        file->context->memory_files--;
+        file->context->memory_file_bytes -= (size_t)file->info.size;
+    }
     twl_fd_close(file->fd);
     file->fd = -1;
 }
 
-/* The file at [index] is used from now on. */
-static void use(lua_State *L, struct openfile *file, int index)
+void twl__openfile_use(lua_State *L, struct twl__openfile *file, int index)
 {
     twl__anchor(L, &file->context->openfiles, &file->slot, index);
     file->users++;
 }
 
 /* Also while the universe is being closed: then no Lua is called. */
-static void leave(struct openfile *file)
+void twl__openfile_leave(struct twl__openfile *file)
 {
     if (--file->users > 0) return;
     if (file->closed) give_up(file);
@@ -43,26 +39,35 @@ static void leave(struct openfile *file)
         twl__release(file->context->L, &file->context->openfiles, &file->slot);
 }
 
-static struct openfile *check_open(lua_State *L, int index)
+struct twl__openfile *twl__openfile_check(lua_State *L, int index)
 {
-    struct openfile *file =
+    struct twl__openfile *file =
         twl__object_of(L, &twl__context_of(L)->openfiles, index);
 
     if (file->closed) luaL_error(L, "the file is closed");
     return file;
 }
 
-static double turn_of(const struct openfile *file)
+/* Without a reactor there are no turns: 0. */
+static double turn_of(const struct twl__openfile *file)
 {
-    return twl__reactor_turn(file->context->reactor);
+    const twl_reactor *reactor = file->context->reactor;
+
+    return reactor ? twl__reactor_turn(reactor) : 0;
 }
 
-static int look(struct openfile *file)
+static int look(struct twl__openfile *file)
 {
     int rc = twl_file_stat_fd(file->fd, &file->info);
 
     if (rc == 0) file->looked = turn_of(file);
     return rc;
+}
+
+const twl_file_info *twl__openfile_known(const struct twl__openfile *file)
+{
+    return file->of_memory || file->looked == turn_of(file) ? &file->info
+                                                            : NULL;
 }
 
 /* [-0, +3] */
@@ -75,17 +80,27 @@ static void push_info(lua_State *L, const twl_file_info *info)
     lua_pushnumber(L, info->modified);
 }
 
+/* [-0, +1] */
+static struct twl__openfile *file_new(lua_State *L)
+{
+    twl_context *context = twl__context_of(L);
+    struct twl__openfile *file =
+        twl__object_new(L, &context->openfiles, sizeof *file, 0);
+
+    *file = (struct twl__openfile){.context = context, .fd = -1};
+    return file;
+}
+
 /* open(root, path, follow) -> file, type, size, modified | nil, message, name, errno */
 static int openfile_open(lua_State *L)
 {
     const char *root = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
-    struct openfile *file;
+    struct twl__openfile *file;
     int rc;
 
     luaL_argcheck(L, strlen(root) == lua_rawlen(L, 1), 1, "not a path");
     luaL_argcheck(L, strlen(path) == lua_rawlen(L, 2), 2, "not a path");
-    file = twl__object_new(L, &twl__context_of(L)->openfiles, sizeof *file, 0);
-    *file = (struct openfile){.context = twl__context_of(L), .fd = -1};
+    file = file_new(L);
     rc = twl_file_open_beneath(file->context->capabilities, root, path,
                                lua_toboolean(L, 3), &file->fd);
     if (rc == 0) rc = look(file);
@@ -98,10 +113,38 @@ static int openfile_open(lua_State *L)
                                 lua_tostring(L, -1));
 }
 
+/* What scripts may use is counted, or theirs alone: they get none. Others get few, since a program
+ * may have more strings than descriptors. */
+static bool may_be_of_memory(const twl_context *context, size_t length)
+{
+    return !context->limits && !context->capabilities &&
+           context->memory_files < MEMORY_FILES &&
+           length <= MEMORY_FILE_BYTES - context->memory_file_bytes;
+}
+
+/* memory(bytes) -> file | nil, message, name, errno */
+static int openfile_memory(lua_State *L)
+{
+    twl_context *context = twl__context_of(L);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 1, &length);
+    struct twl__openfile *file = file_new(L);
+    int rc = TWL_ENOTSUP;
+
+    if (may_be_of_memory(context, length))
+        rc = twl__file_of_memory(bytes, length, &file->fd);
+    if (rc == 0) rc = look(file);
+    if (rc < 0) return twl__push_error(L, rc);
+    file->of_memory = true;
+    context->memory_files++;
+    context->memory_file_bytes += length;
+    return 1;
+}
+
 /* file:stat() -> type, size, modified, inode */
 static int openfile_stat(lua_State *L)
 {
-    struct openfile *file = check_open(L, 1);
+    struct twl__openfile *file = twl__openfile_check(L, 1);
     int rc = look(file);
 
     if (rc < 0) return twl__push_error(L, rc);
@@ -121,7 +164,7 @@ static uint64_t check_count(lua_State *L, int index)
 /* file:read(offset, length) -> bytes, fewer at the end | nil, message, name, errno */
 static int openfile_read(lua_State *L)
 {
-    struct openfile *file = check_open(L, 1);
+    struct twl__openfile *file = twl__openfile_check(L, 1);
     uint64_t offset = check_count(L, 2);
     size_t length = (size_t)check_count(L, 3);
     luaL_Buffer buffer;
@@ -135,7 +178,7 @@ static int openfile_read(lua_State *L)
 
 static int openfile_close(lua_State *L)
 {
-    struct openfile *file = twl__object_check(L, 1);
+    struct twl__openfile *file = twl__object_check(L, 1);
 
     file->closed = true;
     if (file->users == 0) give_up(file);
@@ -150,7 +193,7 @@ static int openfile_gc(lua_State *L)
 
 static int openfile_tostring(lua_State *L)
 {
-    struct openfile *file = twl__object_check(L, 1);
+    struct twl__openfile *file = twl__object_check(L, 1);
 
     lua_pushfstring(L, "<open file %p (%s)>", (void *)file,
                     file->fd < 0   ? "closed"
@@ -172,7 +215,7 @@ enum { ARG_FILE = 1, ARG_POOL, ARG_DEFERRED, ARG_FIRST };
 
 struct reading {
     struct twl__work work;
-    struct openfile *file;
+    struct twl__openfile *file;
     bool list;
     uint64_t offset; /* to read from */
     bool follow;     /* for a list */
@@ -211,7 +254,7 @@ static void release_reading(struct twl__work *work)
 
     free(reading->bytes);
     reading->bytes = NULL;
-    leave(reading->file);
+    twl__openfile_leave(reading->file);
 }
 
 static void check_code(lua_State *L, const struct reading *reading)
@@ -261,7 +304,7 @@ static void push_entries(lua_State *L, struct twl__work *work)
 
 static struct reading *reading_new(lua_State *L)
 {
-    struct openfile *file = check_open(L, ARG_FILE);
+    struct twl__openfile *file = twl__openfile_check(L, ARG_FILE);
     struct reading *reading;
 
     luaL_argcheck(L, twl__deferred_at(L, ARG_DEFERRED), ARG_DEFERRED,
@@ -280,7 +323,7 @@ static int start(lua_State *L, struct reading *reading)
 {
     twl_workers *pool = twl__pool_check(L, ARG_POOL);
 
-    use(L, reading->file, ARG_FILE);
+    twl__openfile_use(L, reading->file, ARG_FILE);
     return twl__work_add(L, pool, lua_gettop(L), ARG_DEFERRED);
 }
 
@@ -315,21 +358,27 @@ static int openfile_list(lua_State *L)
 static void release_sent(void *context, void *file)
 {
     (void)context;
-    leave(file);
+    twl__openfile_leave(file);
+}
+
+int twl__openfile_send(struct twl__openfile *file,
+                       struct twl__transport *transport, uint64_t offset,
+                       uint64_t length)
+{
+    return twl_stream_write_file(twl__transport_stream(transport), file->fd,
+                                 twl__openfile_known(file), offset, length,
+                                 release_sent, file);
 }
 
 int twl__transport_write_file(lua_State *L)
 {
     struct twl__transport *transport = twl__object_check(L, 1);
-    struct openfile *file = check_open(L, 2);
+    struct twl__openfile *file = twl__openfile_check(L, 2);
     uint64_t offset = check_count(L, 3), length = check_count(L, 4);
-    bool known = file->looked == turn_of(file);
     int rc;
 
-    use(L, file, 2);
-    rc = twl_stream_write_file(twl__transport_stream(transport), file->fd,
-                               known ? &file->info : NULL, offset, length,
-                               release_sent, file);
+    twl__openfile_use(L, file, 2);
+    rc = twl__openfile_send(file, transport, offset, length);
     if (rc < 0 && rc != TWL_ENOTSUP) return twl__push_error(L, rc);
     lua_pushboolean(L, rc == 0);
     return 1;
@@ -352,6 +401,8 @@ void twl__open_openfile(lua_State *L, twl_context *context)
     static const luaL_Reg functions[] = {
         {"open", openfile_open},
         {"live", openfile_live},
+        {"memory", openfile_memory},
+        {"respond", twl__openfile_respond},
         {NULL, NULL},
     };
     static const luaL_Reg on_pool[] = {

@@ -67,20 +67,25 @@ void *twl__object_check(lua_State *L, int index)
     return NULL;
 }
 
-void *twl__object_of(lua_State *L, struct twl__class *class, int index)
+void *twl__object_test(lua_State *L, struct twl__class *class, int index)
 {
     void *object = lua_touserdata(L, index);
+    bool same;
 
+    if (!object || !lua_getmetatable(L, index)) return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, class);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same ? object : NULL;
+}
+
+void *twl__object_of(lua_State *L, struct twl__class *class, int index)
+{
+    void *object = twl__object_test(L, class, index);
+
+    if (object) return object;
     index = lua_absindex(L, index);
     lua_rawgetp(L, LUA_REGISTRYINDEX, class);
-    if (object && lua_getmetatable(L, index)) {
-        bool same = lua_rawequal(L, -1, -2);
-        lua_pop(L, 1);
-        if (same) {
-            lua_pop(L, 1);
-            return object;
-        }
-    }
     lua_getfield(L, -1, "__name");
     luaL_typeerror(L, index, lua_tostring(L, -1));
     return NULL;

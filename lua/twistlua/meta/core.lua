@@ -1283,6 +1283,22 @@ core.openfile = {}
 ---@return number|integer modified seconds since 1970, or errno
 function core.openfile.open(root, path, follow) end
 
+---A file with these bytes that is nowhere but in memory, beside the string: the kernel sends it without copying. There
+---may be 64 of them with 64 MiB together, and none in a sandbox or under limits.
+---@param bytes string
+---@return twistlua.OpenFile|nil file, message, name, errno
+function core.openfile.memory(bytes) end
+
+---Answer with all of a file, where nothing is special about the request, the file or the transport.
+---@param file twistlua.OpenFile
+---@param request twistlua.web.HTTPRequest
+---@param transport twistlua.Transport
+---@param common string the lines of every response
+---@param lines string those of this one, but for Content-Length
+---@param varies? boolean another coding may be there for who accepts it
+---@return boolean done false: nothing was written
+function core.openfile.respond(file, request, transport, common, lines, varies) end
+
 ---@return twistlua.OpenFile[] files those that threads or transports use
 function core.openfile.live() end
 

@@ -15,6 +15,9 @@ local NOT_DONE_YET = require("twistlua.web.server").NOT_DONE_YET
 
 local KNOWN_MAX = 1000   -- files
 
+local KERNEL_MIN = 32 * 1024          -- bytes of Data that the kernel sends
+local KERNEL_MAX = 4 * 1024 * 1024
+
 local NEIGHBOURS = { { coding = "br", suffix = ".br" }, { coding = "gzip", suffix = ".gz" } }
 
 ---Whether a decoded segment of a path could lead out of its directory.
@@ -190,7 +193,10 @@ function File:_sendFile(request, relative, file, size, modified)
     file:close()
     return process(relative == "" and self.path or self.path .. "/" .. relative, self):render(request)
   end
-  if info.lines and response.sendWhole(request, file, info) then return NOT_DONE_YET end
+  if info.lines and response.sendWhole(request, file, info) then
+    file:close()
+    return NOT_DONE_YET
+  end
   if info.varies then
     local neighbour, itsSize, changed, coding = self:_neighbour(request, relative, modified)
     if neighbour then
@@ -295,9 +301,31 @@ function Data:init(data, kind)
   if type(data) ~= "string" then error("Data: bytes expected, got " .. type(data), 3) end
   Resource.init(self)
   self.data, self.type = data, kind
+  self._made, self._asked = false, false
+end
+
+-- What is asked for more than once, and neither so short that copying it costs less than a system call nor so long that
+-- twice is too much, is sent by the kernel from a file in memory, whose pages it need not copy.
+function Data:_inKernel()
+  local made, data = self._made, self.data
+  if made and made.data == data and made.type == self.type then return made.file and made end
+  if made and made.file then made.file:close() end
+  made = { data = data, type = self.type, size = #data, file = false }
+  if made.size < KERNEL_MIN or made.size > KERNEL_MAX then
+    self._made = made
+  elseif self._asked ~= data then
+    self._made, self._asked = false, data
+  else
+    made.file = core.memory(data) or false
+    made.lines = response.linesOfType(self.type)
+    self._made = made
+  end
+  return made.file and made
 end
 
 function Data:render_GET(request)
+  local made = self:_inKernel()
+  if made and response.sendWhole(request, made.file, made) then return NOT_DONE_YET end
   request:setHeader("content-type", self.type)
   return self.data
 end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- write_file_spec.lua -- Transport:writeFile, and the files that are held open for it.
 local await    = require("twistlua.defer").await
+local child    = require "system.child"
 local core     = require "twistlua.core"
 local ends     = require "system.streams.pairs"
 local openfile = core.openfile
@@ -79,6 +80,14 @@ describe("an open file", function()
     os.remove(other)
   end))
 
+  it("needs no reactor", function()
+    local outcome = child.lua(([[
+      local file = assert(require("twistlua.core").openfile.open("%s", "%s", false))
+      print((file:stat()), file:read(0, 3))
+    ]]):format(directory, name))
+    assert.same({ status = 0, stdout = "file\t012\n", stderr = "" }, outcome)
+  end)
+
   it("is of no use when closed, twice if need be", function()
     local file = openIt()
     file:close()
@@ -91,5 +100,42 @@ describe("an open file", function()
     local file, _, code = openfile.open(directory, "no/such/file", false)
     assert.same({ nil, "ENOENT" }, { file, code })
     assert.has_error(function() openfile.open(directory, "a\0b", false) end)
+  end)
+end)
+
+describe("a file of memory", function()
+  it("has the bytes", function()
+    local file <close> = assert(openfile.memory "0123456789")
+    local type, size = file:stat()
+    assert.same({ "file", 10 }, { type, size })
+    assert.equal("234", file:read(2, 3))
+  end)
+
+  it("is sent as often as one likes", ends.joined("TCP", nil, nil, function(server, client)
+    local file <close> = assert(openfile.memory(CONTENT))
+    for _ = 1, 3 do assert.is_true(server.transport:writeFile(file, 0, #CONTENT)) end
+    await(client:whenReceived(3 * #CONTENT))
+  end))
+
+  it("is one of few", function()
+    local files = {}
+    for index = 1, 64 do files[index] = assert(openfile.memory "x") end
+    local file, _, code = openfile.memory "x"
+    assert.same({ nil, "EOPNOTSUPP" }, { file, code })
+    files[1]:close()
+    files[1]:close()
+    files[1] = assert(openfile.memory "x")
+    assert.is_nil((openfile.memory "x"))
+    files = nil   -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    local much = ("x"):rep(40 * 1024 * 1024)
+    local one <close> = assert(openfile.memory(much))   -- luacheck: ignore
+    assert.is_nil((openfile.memory(much)))
+  end)
+
+  it("is not made in a sandbox, where memory is counted", function()
+    local code = [[print((select(3, require("twistlua.core").openfile.memory "x")))]]
+    assert.equal("EOPNOTSUPP\n", child.twistlua("--sandbox", "-e", code).stdout)
   end)
 end)

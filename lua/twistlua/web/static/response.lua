@@ -4,7 +4,9 @@
 local body       = require "twistlua.web.static.body"
 local conditions = require "twistlua.web.static.conditions"
 local date       = require "twistlua.web.date"
-local http1      = require("twistlua.core").http1
+local core       = require "twistlua.core"
+
+local respond = core.openfile.respond
 
 local SETTLED = 2   -- seconds after which a further change has another time, on any file system's clock
 
@@ -72,35 +74,44 @@ end
 
 local response = {}
 
+local function linesOf(store)
+  return (core.http1.message("", "", store):match("^\r\n(.*\r\n)\r\n$"))
+end
+
+---@param kind string the media type of constant bytes
+---@return string lines what is said of them
+function response.linesOfType(kind)
+  return linesOf(core.http1.setField(false, "content-type", kind))
+end
+
 ---Find out what is said of a file to who asks for all of it.
 ---@param info twistlua.web.static.FileInfo of one that is not coded; gets `lines`
 ---@return boolean done false as long as another change of the file could not be told from this
 function response.describe(info)
   local validators = validatorsOf(info)
   if not validators.settled then return false end
-  local store = http1.setField(false, "etag", validators.etag)
-  http1.setField(store, "last-modified", date.format(validators.modified))
-  http1.setField(store, "accept-ranges", "bytes")
-  if info.varies then http1.setField(store, "vary", "Accept-Encoding") end
-  http1.setField(store, "content-type", info.type)
-  info.lines = http1.message("", "", store):match("^\r\n(.*\r\n)\r\n$")
+  local store = core.http1.setField(false, "etag", validators.etag)
+  core.http1.setField(store, "last-modified", date.format(validators.modified))
+  core.http1.setField(store, "accept-ranges", "bytes")
+  if info.varies then core.http1.setField(store, "vary", "Accept-Encoding") end
+  core.http1.setField(store, "content-type", info.type)
+  info.lines = linesOf(store)
   return true
 end
 
-local CONDITIONS = { "range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since" }
-
 ---Answer who asks for all of a file that is described, and nothing else.
 ---@param request twistlua.web.HTTPRequest
----@param file twistlua.OpenFile closed if this is done
+---@param file twistlua.OpenFile is left open
 ---@param info twistlua.web.static.FileInfo
 ---@return boolean done false where there is more to decide
 function response.sendWhole(request, file, info)
-  if request._more or request._store or request.code ~= 200 or request.method ~= "GET" then return false end
-  if info.varies and request:getHeader "accept-encoding" then return false end
-  for _, condition in ipairs(CONDITIONS) do
-    if request:getHeader(condition) then return false end
-  end
-  return request.channel:respondFile(request, info.lines, file, info.size)
+  local channel = request.channel
+  local factory = channel.factory
+  channel:sendsFiles()   -- sets the socket up for it
+  if not respond(file, request, channel.transport, factory.lines, info.lines, info.varies) then return false end
+  if factory.log then request.sentLength = info.size end
+  channel:requestDone(request)
+  return true
 end
 
 ---Answer GET or HEAD. The file is closed when it is sent, or cannot be.
