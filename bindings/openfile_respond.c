@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * openfile_respond.c -- a request for all of a file, answered in one step where nothing is special
  * about either. web/static/response.lua answers all others. */
+#include <string.h>
+
 #include "http.h"
 #include "openfile.h"
 
@@ -25,11 +27,10 @@ static bool is_plain(lua_State *L, const struct twl__request *request)
     uint64_t decisive = CONDITIONS;
 
     if (lua_toboolean(L, VARIES_AT)) decisive |= BIT(TWL_FIELD_ACCEPT_ENCODING);
-    return head->method_number == TWL_METHOD_GET && head->keep_alive &&
-           head->minor > 0 && head->body == TWL_BODY_NONE &&
-           !(head->present & decisive) && request->code == 200 &&
-           !request->finished && !request->more && !request->stored &&
-           request->count == 0;
+    return head->method_number == TWL_METHOD_GET &&
+           head->body == TWL_BODY_NONE && !(head->present & decisive) &&
+           request->code == 200 && !request->finished && !request->more &&
+           !request->stored && request->count == 0;
 }
 
 static void out_string(lua_State *L, int index, struct twl__out *out)
@@ -40,14 +41,23 @@ static void out_string(lua_State *L, int index, struct twl__out *out)
     twl__out_bytes(out, bytes, length);
 }
 
-static void out_head(lua_State *L, uint64_t size, struct twl__out *out)
+static void out_literal(const char *bytes, struct twl__out *out)
 {
-    static const char START[] = "HTTP/1.1 200 OK\r\n";
+    twl__out_bytes(out, bytes, strlen(bytes));
+}
 
-    twl__out_bytes(out, START, sizeof START - 1);
+/* The connection goes on or ends as was asked. */
+static void out_head(lua_State *L, const twl_http1_head *asked, uint64_t size,
+                     struct twl__out *out)
+{
+    out_literal("HTTP/1.1 200 OK\r\n", out);
     out_string(L, COMMON_AT, out);
     out_string(L, LINES_AT, out);
     twl__out_length(out, size);
+    if (!asked->keep_alive)
+        out_literal("Connection: close\r\n", out);
+    else if (asked->minor == 0)
+        out_literal("Connection: keep-alive\r\n", out);
     twl__out_bytes(out, "\r\n", 2);
 }
 
@@ -99,13 +109,12 @@ int twl__openfile_respond(lua_State *L)
 
     if (transport && info && info->type == TWL_FILE_REGULAR &&
         is_plain(L, request)) {
-        out_head(L, info->size, &out);
-        if (out.length > HEAD_MAX)
-            done = false;
-        else if (info->size <= READ_MAX)
-            done = send_read(file, transport, bytes, out.length);
-        else
-            done = send_from_kernel(L, file, transport, bytes, out.length);
+        out_head(L, &twl__request_head(request)->parsed, info->size, &out);
+        if (out.length <= HEAD_MAX)
+            done =
+                info->size <= READ_MAX
+                    ? send_read(file, transport, bytes, out.length)
+                    : send_from_kernel(L, file, transport, bytes, out.length);
     }
     if (done) request->finished = true;
     lua_pushboolean(L, done);

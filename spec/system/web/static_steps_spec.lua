@@ -59,6 +59,24 @@ describe("static.File", function()
     end
   end)
 
+  serves("tells who asks by HTTP/1.0, or closes, what becomes of the connection", file, function(port)
+    local function answer(size, version, fields)
+      return raw.send(port, ("GET /%d.txt HTTP/%s\r\nHost: a\r\n%s\r\n"):format(size, version, fields))
+    end
+    for _, size in ipairs { 10000, 100000 } do
+      for version, fields in pairs { ["1.0"] = "", ["1.1"] = "Connection: close\r\n" } do
+        local one = raw.parse((answer(size, version, fields)))
+        assert.same({ 200, "close" }, { one.status, one.headers.connection })
+        assert.is_true(one.body == content(size))
+      end
+      local both = answer(size, "1.0", "Connection: keep-alive\r\n\r\nGET /1.txt HTTP/1.0\r\n")
+      local one = raw.parse(both)
+      assert.equal("keep-alive", one.headers.connection)
+      assert.is_true(one.body:sub(1, size) == content(size))
+      assert.same({ 200, "0" }, { raw.parse(one.body:sub(size + 1)).status, one.body:sub(-1) })
+    end
+  end)
+
   serves("answers many requests at once, in their order", file, function(port)
     local asked, expected = {}, {}
     for round = 1, 20 do
