@@ -287,7 +287,8 @@ function File:render_GET(request)
   return self:serve(request, {})
 end
 
----Constant bytes (Twisted: static.Data).
+---Constant bytes (Twisted: static.Data). Those of 32 KiB to 4 MiB that are asked for again are kept once more in a file
+---of memory: 64 of them, and 64 MiB, at most in a program. Both fields may be set at any time.
 ---@class twistlua.web.static.Data: twistlua.Resource
 ---@field data string
 ---@field type string
