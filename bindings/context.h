@@ -54,15 +54,14 @@ typedef struct twl_context {
     struct twl__class websockets;
     struct twl__class channels, channel_waits;
     struct twl__masks masks;
-    struct twl__arrival arrival; /* for a dataReceived that is in C */
+    struct twl__arrival arrival;    /* for a dataReceived that is in C */
     int works_pending;              /* with a pool, and wanted */
     twl_capabilities *capabilities; /* NULL: everything is permitted */
     bool closed; /* the universe is going: no Lua is called any more */
     int entered; /* calls of ours on the stack that may come to a host's code */
     twl_reactor *retired; /* after the host's runtime: what objects still see */
     twl_runtime *ended;   /* with that, its memory */
-    twl_runtime
-        *runtime; /* of a host; NULL in the program and in a plain Lua */
+    twl_runtime *runtime; /* of a host; NULL: the program, or a plain Lua */
     struct twl__limits *limits; /* of a host's runtime, or NULL */
     /* In the universe of a worker's thread: where it calls back to. */
     twl_workers *pool;

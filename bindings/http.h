@@ -10,8 +10,7 @@
 
 /* User value 1 of a head is the string that it was parsed from. */
 struct twl__head {
-    const char
-        *buffer; /* of that string; what the head says are slices of it */
+    const char *buffer; /* of that string: what the head says are slices */
     twl_http1_head parsed;
     twl_http1_line lines[];
 };
@@ -31,10 +30,8 @@ struct twl__parse {
     int method; /* negative: a request */
 };
 
-enum {
-    TWL__USUAL_LINES =
-        48 /* a head with more is parsed anew, with room for them */
-};
+/* A head with more is parsed anew, with room for them. */
+enum { TWL__USUAL_LINES = 48 };
 
 /* What it found. */
 struct twl__parsed {
@@ -71,11 +68,8 @@ void twl__push_body(lua_State *L, const twl_http1_head *parsed);
 
 /* ---- Requests ---------------------------------------------------------------------------- */
 
-enum {
-    TWL__FIELDS_ROOM =
-        120, /* bytes that the fields of most responses need fewer than */
-    TWL__FIELDS_USUAL = 4
-};
+/* Bytes that the fields of most responses need fewer than, and how many these are. */
+enum { TWL__FIELDS_ROOM = 120, TWL__FIELDS_USUAL = 4 };
 
 /* A request that a server has got, and what it answers: a userdata whose metatable is a class of
  * Lua. What most requests do without is in a table of its own, made when it is needed. */
@@ -83,12 +77,10 @@ struct twl__request {
     const void *mark; /* that it is one */
     uint16_t code;    /* of the response */
     bool finished;
-    bool
-        more; /* it has something that the usual way of answering leaves out of account */
-    bool owns; /* the table */
-    bool
-        stored; /* the response's fields are in a store, which that table has */
-    bool typed; /* one of those below is Content-Type */
+    bool more;   /* it has what the usual way of answering leaves out */
+    bool owns;   /* the table */
+    bool stored; /* the response's fields are in a store, in that table */
+    bool typed;  /* one of those below is Content-Type */
     /* Else they are here, as they will be sent. */
     uint8_t count, length;
     struct {
@@ -120,15 +112,10 @@ struct twl__request *twl__request_check(lua_State *L, int index);
 void twl__request_push_store(lua_State *L, struct twl__request *request,
                              int index);
 
-/* Push the member [name] that the request has for itself, or nil. [-0, +1] */
-int twl__request_push_own(lua_State *L, const struct twl__request *request,
-                          int index, const char *name);
-
 /* ---- Writing ----------------------------------------------------------------------------- */
 
-enum {
-    TWL__USUAL_MESSAGE = 2048 /* bytes that most messages need fewer than */
-};
+/* Bytes that most messages need fewer than. */
+enum { TWL__USUAL_MESSAGE = 2048 };
 
 /* Where a message is put together. What finds no room is only counted. */
 struct twl__out {
@@ -137,6 +124,10 @@ struct twl__out {
 };
 
 void twl__out_bytes(struct twl__out *out, const char *bytes, size_t length);
+
+/* The line of a field. */
+void twl__out_field(struct twl__out *out, const char *name, size_t name_length,
+                    const char *value, size_t length);
 
 /* The line that tells how long the body is. */
 void twl__out_length(struct twl__out *out, uint64_t length);

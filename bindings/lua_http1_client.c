@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * lua_http1_client.c -- the headers that a client is given become lines. What has to be decided
+ * lua_http1_client.c -- the two steps of a client that Lua would take longest for: the headers that
+ * it is given become lines, and a response tells of itself what it is asked. What has to be decided
  * about, or refused, is left to web/client/request.lua. */
 #include "http.h"
+
+/* ---- Headers ------------------------------------------------------------------------------- */
 
 /* Whether the framing, or who is asked for what, depends on it. */
 static bool is_special(const char *name, size_t length)
@@ -36,10 +39,7 @@ static bool out_line(lua_State *L, int name, struct twl__out *out)
     const char *value = lua_tolstring(L, -1, &length);
 
     if (!value || !twl_http1_is_value(value, length)) return false;
-    twl__out_bytes(out, bytes, name_length);
-    twl__out_bytes(out, ": ", 2);
-    twl__out_bytes(out, value, length);
-    twl__out_bytes(out, "\r\n", 2);
+    twl__out_field(out, bytes, name_length, value, length);
     return true;
 }
 
@@ -96,9 +96,49 @@ static int http1_lines(lua_State *L)
     return 1;
 }
 
+/* ---- Fields that are computed when they are first read --------------------------------------- */
+
+enum { LAZY_CLASS = 2, LAZY_LATER };
+
+static int keep_computed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_settable(L, 1);
+    return 1;
+}
+
+static int lazy_index(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(LAZY_CLASS)) != LUA_TNIL) return 1;
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(LAZY_LATER)) == LUA_TNIL) return 1;
+    lua_replace(L, 3);
+    lua_pushvalue(L, 1);
+    lua_callk(L, 1, 1, 0, keep_computed);
+    return keep_computed(L, LUA_OK, 0);
+}
+
+/* lazily(class, later) -> an __index: a member of the class; or what the function of that name in
+ * `later` makes of the object, which is kept in it */
+static int http1_lazily(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_pushcclosure(L, lazy_index, 3);
+    return 1;
+}
+
 void twl__open_http1_client(lua_State *L, twl_context *context)
 {
-    static const luaL_Reg functions[] = {{"lines", http1_lines}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"lines", http1_lines}, {"lazily", http1_lazily}, {NULL, NULL}};
 
     twl__set_functions(L, context, functions);
 }

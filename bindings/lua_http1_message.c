@@ -177,6 +177,15 @@ static void out_text(struct twl__out *out, const char *text)
     twl__out_bytes(out, text, strlen(text));
 }
 
+void twl__out_field(struct twl__out *out, const char *name, size_t name_length,
+                    const char *value, size_t length)
+{
+    twl__out_bytes(out, name, name_length);
+    twl__out_bytes(out, ": ", 2);
+    twl__out_bytes(out, value, length);
+    twl__out_bytes(out, "\r\n", 2);
+}
+
 void twl__out_length(struct twl__out *out, uint64_t length)
 {
     char line[48] = "Content-Length: ";
@@ -230,14 +239,12 @@ static void out_line(lua_State *L, struct twl__out *out)
     size_t name_length, length;
     const char *name = lua_tolstring(L, -2, &name_length);
     const char *value = lua_tolstring(L, -1, &length);
+    char *line = out->at;
     bool fits = name_length <= out->room;
 
     if (!value) luaL_error(L, "the value of header '%s' is no string", name);
-    twl__out_bytes(out, name, name_length);
-    if (fits) write_name(out->at - name_length, name, name_length);
-    twl__out_bytes(out, ": ", 2);
-    twl__out_bytes(out, value, length);
-    twl__out_bytes(out, "\r\n", 2);
+    twl__out_field(out, name, name_length, value, length);
+    if (fits) write_name(line, name, name_length);
 }
 
 /* The lines of the name at the top, whose value or list is in the store. [-0, +0] */

@@ -62,20 +62,18 @@ struct twl__request *twl__request_check(lua_State *L, int index)
 
 /* ---- What it has for itself -------------------------------------------------------------- */
 
-int twl__request_push_own(lua_State *L, const struct twl__request *request,
-                          int index, const char *name)
+/* Push the member [name] that the request has for itself, or nil. [-0, +1] */
+static void push_own(lua_State *L, const struct twl__request *request,
+                     int index, const char *name)
 {
-    int type;
-
     if (!request->owns) {
         lua_pushnil(L);
-        return LUA_TNIL;
+        return;
     }
     lua_getiuservalue(L, index, VALUE_OWN);
     lua_pushstring(L, name);
-    type = lua_rawget(L, -2);
+    lua_rawget(L, -2);
     lua_replace(L, -2);
-    return type;
 }
 
 /* The key and value at the top are kept by the request at [index]. [-2, +0] */
@@ -101,7 +99,7 @@ static int request_own(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 2);
 
-    twl__request_push_own(L, twl__request_check(L, 1), 1, name);
+    push_own(L, twl__request_check(L, 1), 1, name);
     return 1;
 }
 
@@ -151,7 +149,7 @@ void twl__request_push_store(lua_State *L, struct twl__request *request,
 {
     index = lua_absindex(L, index);
     if (request->stored) {
-        twl__request_push_own(L, request, index, STORE_NAME);
+        push_own(L, request, index, STORE_NAME);
     } else if (request->count == 0) {
         lua_pushboolean(L, false);
     } else {

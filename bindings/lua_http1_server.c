@@ -283,7 +283,8 @@ static int http1_serve(lua_State *L)
     luaL_checktype(L, CHANNEL_AT, LUA_TTABLE);
     lua_settop(L, SPECIAL_AT);
     prepare(L, &service);
-    if (get(L, CHANNEL_AT, REQUEST) != LUA_TNIL && lua_toboolean(L, -1)) {
+    get(L, CHANNEL_AT, REQUEST);
+    if (lua_toboolean(L, -1)) {
         lua_pushinteger(L, 0);
         more = leave_to_lua(L, 2);
     }
@@ -298,57 +299,15 @@ static int http1_serve(lua_State *L)
     return 0;
 }
 
-/* ---- Fields that are computed when they are first read --------------------------------------- */
-
-enum { LAZY_CLASS = 2, LAZY_LATER };
-
-static int keep_computed(lua_State *L, int status, lua_KContext context)
-{
-    (void)status, (void)context;
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, 3);
-    lua_settable(L, 1);
-    return 1;
-}
-
-static int lazy_index(lua_State *L)
-{
-    lua_settop(L, 2);
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(LAZY_CLASS)) != LUA_TNIL) return 1;
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(LAZY_LATER)) == LUA_TNIL) return 1;
-    lua_replace(L, 3);
-    lua_pushvalue(L, 1);
-    lua_callk(L, 1, 1, 0, keep_computed);
-    return keep_computed(L, LUA_OK, 0);
-}
-
-/* lazily(class, later) -> an __index: a member of the class; or what the function of that name in
- * `later` makes of the object, which is kept in it */
-static int http1_lazily(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TTABLE);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_pushcclosure(L, lazy_index, 3);
-    return 1;
-}
-
 void twl__open_http1_server(lua_State *L, twl_context *context)
 {
     static const luaL_Reg functions[] = {{"serve", http1_serve},
                                          {"respond", twl__http1_respond},
                                          {"render", twl__http1_render},
                                          {NULL, NULL}};
-    static const luaL_Reg others[] = {{"lazily", http1_lazily}, {NULL, NULL}};
-
     luaL_checkstack(L, LAST, NULL);
     lua_pushlightuserdata(L, context);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
     for (int i = INPUT; i <= LAST; i++) lua_pushstring(L, NAMES[i]);
     luaL_setfuncs(L, functions, LAST);
-    twl__set_functions(L, context, others);
 }

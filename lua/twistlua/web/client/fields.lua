@@ -3,7 +3,9 @@
 
 local fields = {}
 
-local function each(headers)
+---@param headers twistlua.Headers|table<string, string|string[]>
+---@return fun(...): string, string|string[] each name and its value or values, for a generic for
+function fields.each(headers)
   if headers.getAllRawHeaders then return headers:getAllRawHeaders() end
   return pairs(headers)
 end
@@ -14,7 +16,7 @@ end
 function fields.copy(headers, keep)
   local copy = {}
   if not headers then return copy end
-  for name, values in each(headers) do
+  for name, values in fields.each(headers) do
     if not keep or keep(name:lower()) then copy[name] = values end
   end
   return copy
@@ -25,7 +27,7 @@ end
 ---@return string|string[]|nil
 function fields.get(headers, wanted)
   if not headers then return nil end
-  for name, values in each(headers) do
+  for name, values in fields.each(headers) do
     if name:lower() == wanted then return values end
   end
 end

@@ -4,6 +4,7 @@
 
 local Object  = require("twistlua.class").Object
 local URI     = require "twistlua.web.client.uri"
+local fields  = require "twistlua.web.client.fields"
 local body    = require "twistlua.web.client.body"
 local errors  = require "twistlua.web.client.errors"
 local http1   = require("twistlua.core").http1
@@ -151,11 +152,6 @@ local function addValues(self, lines, seen, name, values)
   end
 end
 
-local function each(headers)
-  if headers.getAllRawHeaders then return headers:getAllRawHeaders() end
-  return pairs(headers)
-end
-
 local NOTHING = {}
 
 -- The headers as lines, and what was seen in them. Of most there is nothing to note.
@@ -165,7 +161,7 @@ local function headerLines(self)
   local usual = http1.lines(headers)
   if usual then return usual, NOTHING end
   local lines, seen = {}, {}
-  for name, values in each(headers) do addValues(self, lines, seen, name, values) end
+  for name, values in fields.each(headers) do addValues(self, lines, seen, name, values) end
   return table.concat(lines), seen
 end
 
