@@ -35,6 +35,7 @@ struct twl__masks {
 struct twl__arrival {
     const char *bytes;
     size_t length;
+    struct twl__transport *transport; /* or NULL, where it is not known */
 };
 
 typedef struct twl_context {
@@ -54,9 +55,10 @@ typedef struct twl_context {
     struct twl__class websockets;
     struct twl__class channels, channel_waits;
     struct twl__masks masks;
-    struct twl__arrival arrival;    /* for a dataReceived that is in C */
-    int works_pending;              /* with a pool, and wanted */
-    twl_capabilities *capabilities; /* NULL: everything is permitted */
+    struct twl__arrival arrival;        /* for a dataReceived that is in C */
+    const struct twl__serving *serving; /* of HTTP: the innermost, or NULL */
+    int works_pending;                  /* with a pool, and wanted */
+    twl_capabilities *capabilities;     /* NULL: everything is permitted */
     bool closed; /* the universe is going: no Lua is called any more */
     int entered; /* calls of ours on the stack that may come to a host's code */
     twl_reactor *retired; /* after the host's runtime: what objects still see */
@@ -70,6 +72,15 @@ typedef struct twl_context {
 
 #define twl__context_of(L)                                                     \
     ((twl_context *)lua_touserdata(L, lua_upvalueindex(1)))
+
+/* What has just come, if it was not taken already. */
+static inline struct twl__arrival twl__arrival_take(twl_context *context)
+{
+    struct twl__arrival came = context->arrival;
+
+    context->arrival = (struct twl__arrival){NULL, 0, NULL};
+    return came;
+}
 
 /* The context of [L]'s universe, made if need be, with the core table in package.loaded and
  * the searcher for the embedded modules. [-0, +0] May raise a memory error. */

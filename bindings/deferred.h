@@ -100,7 +100,9 @@ typedef struct twl__deferreds {
     lua_State
         *driver; /* where the task of the running coroutine stands, or NULL, */
     int driven;  /* and at which index */
-    bool hooked; /* a coroutine has our hook, and had these: */
+    lua_State *spare; /* the thread that is kept for attempts, or NULL, */
+    bool spare_idle;  /* and whether none uses it */
+    bool hooked;      /* a coroutine has our hook, and had these: */
     lua_Hook hook;
     int hook_mask;
     int hook_count;

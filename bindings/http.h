@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * http.h -- HTTP/1 messages in Lua: core.http1.
  * lua_http1.c parses, lua_http1_head.c is the heads of messages, lua_http1_body.c decodes bodies,
- * lua_http1_message.c writes; lua_http1_request.c is the requests that a server has got, and
- * lua_http1_server.c does what a server does for each; lua_http1_client.c what a client does. */
+ * lua_http1_message.c writes; lua_http1_request.c is the requests that a server has got, which
+ * lua_http1_channel.c receives and lua_http1_server.c answers; lua_http1_client.c is for clients. */
 #ifndef TWL_HTTP_H
 #define TWL_HTTP_H
 
@@ -95,10 +95,10 @@ twl__request_head(const struct twl__request *request)
     return (const struct twl__head *)(const void *)(request + 1);
 }
 
-/* Push a request with the head [parsed], whose slices are of [bytes] in the string at [string]; it
- * came by the channel at [channel], and its metatable is at [metatable]. [-0, +1] */
+/* Push a request with the head [parsed], which is the [length] bytes at [bytes] and keeps a copy of
+ * them; it came by the channel at [channel], and its metatable is at [metatable]. [-0, +1] */
 void twl__request_push(lua_State *L, const twl_http1_head *parsed,
-                       const char *bytes, int string, int channel,
+                       const char *bytes, size_t length, int channel,
                        int metatable);
 
 /* Push the metatable of requests of the class at [index], or nil where that is none. [-0, +1] */

@@ -9,6 +9,7 @@
 /* Besides the context and the metatable of transports. */
 enum upvalue {
     TRANSPORTS = 2,
+    SERVICE,
     INPUT,
     AT,
     HEAD,
@@ -19,7 +20,6 @@ enum upvalue {
     TRANSPORT,
     KEEP_ALIVE,
     UNREAD,
-    SERVING,
     DEADLINE,
     LINES,
     LINES_WITH_TYPE,
@@ -68,6 +68,46 @@ static inline void set_boolean(lua_State *L, int index, enum upvalue name,
     lua_rawset(L, index);
 }
 
+/* ---- Services (lua_http1_service.c) -------------------------------------------------------- */
+
+/* What holds for all requests of a channel: decided when that opens. A userdata. */
+struct twl__service {
+    const void *mark; /* that it is one */
+    const twl_http1_limits *limits;
+    uint32_t fields;
+    bool as_sites_do; /* its class lets sites process its requests as usual */
+};
+
+/* Its user values: the factory, which has the limits and the class; the metatable of requests. */
+enum {
+    TWL__SERVICE_FACTORY = 1,
+    TWL__SERVICE_LIMITS,
+    TWL__SERVICE_CLASS,
+    TWL__SERVICE_METATABLE
+};
+
+/* The service at [index], or NULL. */
+struct twl__service *twl__service_test(lua_State *L, int index);
+
+/* service(factory) -> the service of its channels; the same as long as nothing has changed */
+int twl__http1_service(lua_State *L);
+
+/* ---- Channels (lua_http1_channel.c) -------------------------------------------------------- */
+
+/* A channel whose requests are being served by a function on the stack of C. */
+struct twl__serving {
+    const struct twl__serving *outer;
+    const void *channel;
+};
+
+/* Whether the channel at [index] is one. */
+bool twl__http_is_serving(lua_State *L, int index);
+
+/* ---- Serving (lua_http1_server.c) ---------------------------------------------------------- */
+
+/* serve(channel, special) -> true where there is nothing left to serve */
+int twl__http1_serve(lua_State *L);
+
 /* ---- Responses (lua_http1_response.c) ------------------------------------------------------ */
 
 struct twl__transport;
@@ -79,8 +119,10 @@ struct twl__response {
     struct twl__transport *transport;
 };
 
-/* Push the transport of the channel, and return it where that is one of ours. [-0, +1] */
-struct twl__transport *twl__http_transport(lua_State *L, int channel);
+/* Push the transport of the channel, and return it where that is one of ours, as [known] is, which
+ * may be NULL. [-0, +1] */
+struct twl__transport *twl__http_transport(lua_State *L, int channel,
+                                           struct twl__transport *known);
 
 /* Write the whole response, which is marked as finished, if there is nothing special about it.
  * False: nothing was done. [-0, +0] */

@@ -300,99 +300,10 @@ static int return_value(lua_State *L)
     return lua_error(L);
 }
 
-/* ---- Calls that may await ------------------------------------------------ */
-
-static const char IDLE_KEY;
-
-/* Push a thread that nobody uses, which is then the caller's. [-0, +1] */
-static lua_State *take_thread(lua_State *L)
-{
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &IDLE_KEY) != LUA_TTHREAD) {
-        lua_pop(L, 1);
-        return lua_newthread(L);
-    }
-    lua_pushboolean(L, false);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &IDLE_KEY);
-    return lua_tothread(L, -1);
-}
-
-/* Keep the thread at [index], which has ended, for the next call. [-0, +0] */
-static void give_thread(lua_State *L, int index)
-{
-    lua_settop(lua_tothread(L, index), 0);
-    lua_pushvalue(L, index);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &IDLE_KEY);
-}
-
-static int resume_call(lua_State *L, lua_State *co, int count, int *results)
-{
-    twl__deferreds *all = twl__deferreds_of(L);
-    lua_State *resumed = all->resumed, *driver = all->driver;
-    int status;
-
-    all->resumed = co;
-    all->driver = NULL;
-    status =
-        twl__burst_resume(all->context->limits, co, L, true, count, results);
-    all->resumed = resumed;
-    all->driver = driver;
-    return status;
-}
-
-/* The thread at 1 is in await: a task now waits for that, and is pushed. [-0, +1] */
-static void leave_waiting(lua_State *L, lua_State *co)
-{
-    twl__deferreds *all = twl__deferreds_of(L);
-
-    all->awaiting = NULL;
-    twl__task_push(L, all, 1);
-    lua_xmove(co, L, 1);
-    if (twl__task_await(L, lua_gettop(L) - 1) < 0)
-        luaL_error(L, "not enough memory");
-}
-
-/* attempt(f, ...) -> true   f has returned
- *                  | Deferred   of what f, which awaits something, will return
- *                  | false, Failure   f raised an error
- * f may await, and what does not costs little: a thread serves many calls. */
-static int attempt(lua_State *L)
-{
-    int count = lua_gettop(L), results, status;
-    lua_State *co;
-
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    co = take_thread(L);
-    lua_insert(L, 1);
-    if (!lua_checkstack(co, count)) return luaL_error(L, "too many arguments");
-    lua_xmove(L, co, count);
-    status = resume_call(L, co, count - 1, &results);
-    if (status == LUA_OK) {
-        give_thread(L, 1);
-        lua_pushboolean(L, true);
-        return 1;
-    }
-    if (status == LUA_YIELD && twl__deferreds_of(L)->awaiting == co) {
-        leave_waiting(L, co);
-        return 1;
-    }
-    if (status == LUA_YIELD &&
-        twl__burst_suspended(twl__context_of(L)->limits, co)) {
-        twl__task_push(L, twl__deferreds_of(L), 1);
-        twl__task_suspend(L, lua_gettop(L));
-        return 1;
-    }
-    if (status == LUA_YIELD)
-        return luaL_error(L, "a function that may await has called "
-                             "coroutine.yield");
-    lua_pushboolean(L, false);
-    twl__thread_failure(L, co);
-    if (twl__close_thread(co, L) == LUA_OK) give_thread(L, 1);
-    return 2;
-}
+/* ---- Opening ------------------------------------------------------------- */
 
 static const luaL_Reg functions[] = {{"await", await},
                                      {"run", run},
-                                     {"attempt", attempt},
                                      {"inlineCallbacks", inline_callbacks},
                                      {"ensureDeferred", ensure_deferred},
                                      {"returnValue", return_value},
@@ -406,4 +317,5 @@ void twl__coroutine_open(lua_State *L, twl__deferreds *all, int class)
     lua_pushlightuserdata(L, all);
     luaL_setfuncs(L, functions, 3);
     twl__task_open(L);
+    twl__attempt_open(L, all, class);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * lua_http1_request.c -- the requests that a server has got. web/http/request.lua is their class.
- * To make one takes one piece of memory: a table with as many fields would cost as much as all the
- * rest of a short request. */
+ * To make one takes one piece of memory, with the bytes of its head behind it: a table with as many
+ * fields would cost as much as all the rest of a short request. */
 #include <string.h>
 #include <strings.h>
 
 #include "http.h"
 
-enum { VALUE_STRING = 1, VALUE_CHANNEL, VALUE_OWN, VALUES = VALUE_OWN };
+enum { VALUE_CHANNEL = 1, VALUE_OWN, VALUES = VALUE_OWN };
 
 static const char MARK, CLASSES_KEY;
 static const char STORE_NAME[] = "_store";
@@ -15,26 +15,26 @@ static const char STORE_NAME[] = "_store";
 /* ---- Making ------------------------------------------------------------------------------ */
 
 void twl__request_push(lua_State *L, const twl_http1_head *parsed,
-                       const char *bytes, int string, int channel,
+                       const char *bytes, size_t length, int channel,
                        int metatable)
 {
+    size_t lines = parsed->count * sizeof *parsed->lines;
     struct twl__request *request;
     struct twl__head *head;
+    char *copy;
 
-    request = lua_newuserdatauv(L,
-                                sizeof *request + sizeof *head +
-                                    parsed->count * sizeof *parsed->lines,
-                                VALUES);
+    request = lua_newuserdatauv(
+        L, sizeof *request + sizeof *head + lines + length, VALUES);
     memset(request, 0, offsetof(struct twl__request, said));
     request->mark = &MARK;
     request->code = 200;
     head = (struct twl__head *)(void *)(request + 1);
-    head->buffer = bytes;
+    copy = (char *)head->lines + lines;
+    head->buffer = copy;
     head->parsed = *parsed;
     head->parsed.lines = head->lines;
-    memcpy(head->lines, parsed->lines, parsed->count * sizeof *parsed->lines);
-    lua_pushvalue(L, string);
-    lua_setiuservalue(L, -2, VALUE_STRING);
+    memcpy(head->lines, parsed->lines, lines);
+    memcpy(copy, bytes, length);
     lua_pushvalue(L, channel);
     lua_setiuservalue(L, -2, VALUE_CHANNEL);
     lua_pushvalue(L, metatable);

@@ -92,12 +92,14 @@ static void out_response(lua_State *L, const struct twl__response *response,
     lua_settop(L, store - 1);
 }
 
-struct twl__transport *twl__http_transport(lua_State *L, int channel)
+struct twl__transport *twl__http_transport(lua_State *L, int channel,
+                                           struct twl__transport *known)
 {
     bool ours;
 
-    if (get(L, channel, TRANSPORT) != LUA_TUSERDATA || !lua_getmetatable(L, -1))
-        return NULL;
+    if (get(L, channel, TRANSPORT) != LUA_TUSERDATA) return NULL;
+    if (lua_touserdata(L, -1) == known) return known;
+    if (!lua_getmetatable(L, -1)) return NULL;
     ours = lua_rawequal(L, -1, lua_upvalueindex(TRANSPORTS));
     lua_pop(L, 1);
     return ours ? lua_touserdata(L, -1) : NULL;
@@ -140,9 +142,9 @@ int twl__http1_respond(lua_State *L)
     lua_settop(L, 3);
     if (get(L, 1, FACTORY) != LUA_TTABLE)
         return luaL_error(L, "a channel expected");
-    response.transport = twl__http_transport(L, 1);
+    response.transport = twl__http_transport(L, 1, NULL);
     if (!twl__http_respond(L, &response)) return 0;
-    over = is_set(L, 1, SERVING) && !is_set(L, response.factory, LOG);
+    over = twl__http_is_serving(L, 1) && !is_set(L, response.factory, LOG);
     if (over) twl__http_be_over(L, 1);
     lua_pushboolean(L, over);
     return 1;

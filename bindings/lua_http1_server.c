@@ -1,44 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * lua_http1_server.c -- what a server does for each request, where nothing is special about it.
  * web/http/channel.lua decides and tells of the fields; here are the steps of which Lua's own share
- * would be the most of a request: the requests are taken from a channel's input one after the other,
+ * would be the most of a request: the requests are taken from what has come one after the other,
  * each is rendered, and a short response is written. Whatever is not usual is left to Lua. */
 #include "http_names.h"
 #include "transport.h"
-
-static const char *const NAMES[] = {
-    [INPUT] = "_input",
-    [AT] = "_at",
-    [HEAD] = "_head",
-    [FACTORY] = "factory",
-    [LIMITS] = "limits",
-    [CLASS] = "requestFactory",
-    [REQUEST] = "_request",
-    [TRANSPORT] = "transport",
-    [KEEP_ALIVE] = "_keepAlive",
-    [UNREAD] = "_unread",
-    [SERVING] = "_serving",
-    [DEADLINE] = "_deadline",
-    [LINES] = "lines",
-    [LINES_WITH_TYPE] = "linesWithType",
-    [CONTENT_TYPE] = "content-type",
-    [LOG] = "log",
-    [PROCESS] = "process",
-    [SITE_PROCESS] = "_process",
-    [ANSWER] = "_answer",
-    [RESOURCE] = "resource",
-    [IS_LEAF] = "isLeaf",
-    [GET_RESOURCE] = "getResourceFor",
-    [RENDER] = "render",
-    [RENDER_GET] = "render_GET",
-};
 
 enum {
     CHANNEL_AT = 1,
     SPECIAL_AT,
     FACTORY_AT,
-    LIMITS_AT,
-    CLASS_AT,
     METATABLE_AT,
     TRANSPORT_AT,
     RESOURCE_AT, /* of a site whose requests are answered in the usual way, or false */
@@ -51,9 +22,8 @@ enum {
 };
 
 /* What holds for all requests of a call. */
-struct service {
-    const twl_http1_limits *limits;
-    uint32_t fields;
+struct batch {
+    const struct twl__service *service;
     struct twl__transport *transport;
     bool usual; /* there is a resource */
     bool leaf;  /* which answers for all that is below it */
@@ -75,18 +45,34 @@ static void leave_rest(lua_State *L, lua_Integer from, lua_Integer next)
     lua_rawset(L, CHANNEL_AT);
 }
 
+/* Make the request of [length] bytes, at its place, the channel's. Returns the number of values
+ * that are to be told of it, if it is not usual. */
+static int take_request(lua_State *L, const struct batch *batch,
+                        const twl_http1_head *head, const char *bytes,
+                        size_t length)
+{
+    twl__request_push(L, head, bytes, length, CHANNEL_AT, METATABLE_AT);
+    if (lua_gettop(L) > REQUEST_AT) lua_replace(L, REQUEST_AT);
+    if (!head->keep_alive) set_boolean(L, CHANNEL_AT, KEEP_ALIVE, false);
+    lua_pushvalue(L, lua_upvalueindex(REQUEST));
+    lua_pushvalue(L, REQUEST_AT);
+    lua_rawset(L, CHANNEL_AT);
+    if (batch->usual && head->body == TWL_BODY_NONE) return 0;
+    twl__push_body(L, head);
+    return 2;
+}
+
 /* Take the next request from the input, which are then at their places: 0; or else the number of
  * values that tell why there is none. */
-static int take(lua_State *L, const struct service *service)
+static int take(lua_State *L, const struct batch *batch)
 {
     struct twl__parse parse = {.context = twl__context_of(L),
                                .string = INPUT_AT,
-                               .limits = service->limits,
-                               .fields = service->fields,
+                               .limits = batch->service->limits,
+                               .fields = batch->service->fields,
                                .head = HEAD_AT,
                                .method = -1};
     struct twl__parsed parsed;
-    const twl_http1_head *head;
     int rc;
 
     get(L, CHANNEL_AT, AT);
@@ -102,17 +88,36 @@ static int take(lua_State *L, const struct service *service)
     }
     leave_rest(L, parse.from, parse.from + rc);
     if (lua_toboolean(L, HEAD_AT)) set_boolean(L, CHANNEL_AT, HEAD, false);
-    head = parsed.made ? &parsed.made->parsed : &parsed.head;
-    twl__request_push(L, head, parsed.bytes, INPUT_AT, CHANNEL_AT,
-                      METATABLE_AT);
-    if (parsed.made) lua_replace(L, REQUEST_AT);
-    if (!head->keep_alive) set_boolean(L, CHANNEL_AT, KEEP_ALIVE, false);
-    lua_pushvalue(L, lua_upvalueindex(REQUEST));
-    lua_pushvalue(L, REQUEST_AT);
-    lua_rawset(L, CHANNEL_AT);
-    if (service->usual && head->body == TWL_BODY_NONE) return 0;
-    twl__push_body(L, head);
-    return 2;
+    return take_request(L, batch,
+                        parsed.made ? &parsed.made->parsed : &parsed.head,
+                        parsed.bytes, (size_t)rc);
+}
+
+/* Most requests come alone and whole: for these no input is made. Take the first of what has just
+ * come, if it is complete, and make what is behind it, or else all that came, the input. Returns
+ * as take() does, or -1: go on with the input. */
+static int take_first(lua_State *L, const struct batch *batch,
+                      const struct twl__arrival *came)
+{
+    const struct twl__service *service = batch->service;
+    uint32_t fields = service->fields;
+    struct twl__parsed parsed;
+    size_t taken;
+    int rc;
+
+    twl_http1_head_init(&parsed.head, parsed.lines,
+                        fields < TWL__USUAL_LINES ? fields : TWL__USUAL_LINES);
+    rc = twl_http1_parse_request(came->bytes, came->length, service->limits,
+                                 &parsed.head);
+    taken = rc > 0 ? (size_t)rc : 0;
+    if (taken == 0 || taken < came->length) {
+        lua_pushvalue(L, lua_upvalueindex(INPUT));
+        lua_pushlstring(L, came->bytes + taken, came->length - taken);
+        lua_rawset(L, CHANNEL_AT);
+    }
+    if (taken == 0) return -1;
+    lua_settop(L, HEAD_AT);
+    return take_request(L, batch, &parsed.head, came->bytes, taken);
 }
 
 /* ---- Answering ----------------------------------------------------------------------------- */
@@ -125,20 +130,20 @@ static int stop(lua_State *L, int status, lua_KContext context)
 }
 
 /* The body is there. Whether the next request may be served. */
-static bool answer(lua_State *L, const struct service *service)
+static bool answer(lua_State *L, const struct batch *batch)
 {
     const struct twl__response response = {.channel = CHANNEL_AT,
                                            .factory = FACTORY_AT,
                                            .request = REQUEST_AT,
                                            .body = BODY_AT,
-                                           .transport = service->transport};
+                                           .transport = batch->transport};
     bool written = twl__http_respond(L, &response);
 
-    if (written && !service->logs) {
+    if (written && !batch->logs) {
         twl__http_be_over(L, CHANNEL_AT);
         return true;
     }
-    get(L, CLASS_AT, ANSWER);
+    member(L, REQUEST_AT, ANSWER);
     lua_pushvalue(L, REQUEST_AT);
     lua_pushvalue(L, TARGET_AT);
     lua_pushvalue(L, BODY_AT);
@@ -149,8 +154,8 @@ static bool answer(lua_State *L, const struct service *service)
 
 static int answer_later(lua_State *L, int status, lua_KContext context)
 {
-    const struct service later = {
-        .transport = twl__http_transport(L, CHANNEL_AT), .logs = true};
+    const struct batch later = {
+        .transport = twl__http_transport(L, CHANNEL_AT, NULL), .logs = true};
 
     (void)status, (void)context;
     lua_settop(L, BODY_AT);
@@ -158,12 +163,17 @@ static int answer_later(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+/* Push the render of the resource at [index]. Whether that is the usual one. [-0, +1] */
+static bool push_render(lua_State *L, int index)
+{
+    return member(L, index, RENDER) == LUA_TFUNCTION &&
+           lua_tocfunction(L, -1) == twl__http1_render;
+}
+
 /* The resource is at its place. Push what renders it: sparing, if it can, a call. [-0, +1] */
 static void push_renderer(lua_State *L)
 {
-    if (member(L, TARGET_AT, RENDER) != LUA_TFUNCTION ||
-        lua_tocfunction(L, -1) != twl__http1_render)
-        return;
+    if (!push_render(L, TARGET_AT)) return;
     if (twl__http_push_render(L, TARGET_AT, REQUEST_AT) == LUA_TNIL)
         lua_pop(L, 1); /* let that tell so */
     else
@@ -191,9 +201,9 @@ static bool is_get(lua_State *L)
     return twl__request_head(request)->parsed.method_number == TWL_METHOD_GET;
 }
 
-static bool serve(lua_State *L, const struct service *service)
+static bool serve(lua_State *L, const struct batch *batch)
 {
-    if (service->leaf) {
+    if (batch->leaf) {
         lua_pushvalue(L, RESOURCE_AT);
         if (is_get(L) && lua_toboolean(L, GET_AT))
             lua_pushvalue(L, GET_AT);
@@ -207,27 +217,15 @@ static bool serve(lua_State *L, const struct service *service)
         push_renderer(L);
     }
     render(L);
-    return answer(L, service);
+    return answer(L, batch);
 }
 
 /* ---- Serving ------------------------------------------------------------------------------- */
 
-/* The requests are processed as those of sites usually are. */
-static bool is_usual(lua_State *L)
-{
-    bool usual = get(L, CLASS_AT, SITE_PROCESS) != LUA_TNIL &&
-                 get(L, CLASS_AT, PROCESS) != LUA_TNIL &&
-                 lua_rawequal(L, -1, -2);
-
-    lua_settop(L, TRANSPORT_AT);
-    return usual;
-}
-
 /* Push what answers GET for the root, where that is found as it usually is, or nil. [-0, +1] */
 static void push_get(lua_State *L, bool leaf)
 {
-    bool usual = leaf && member(L, RESOURCE_AT, RENDER) == LUA_TFUNCTION &&
-                 lua_tocfunction(L, -1) == twl__http1_render;
+    bool usual = leaf && push_render(L, RESOURCE_AT);
 
     lua_settop(L, RESOURCE_AT);
     if (usual)
@@ -236,27 +234,25 @@ static void push_get(lua_State *L, bool leaf)
         lua_pushnil(L);
 }
 
-static void prepare(lua_State *L, struct service *service)
+static void prepare(lua_State *L, struct batch *batch,
+                    struct twl__transport *transport)
 {
-    if (get(L, CHANNEL_AT, FACTORY) != LUA_TTABLE)
-        luaL_error(L, "a channel expected");
-    get(L, FACTORY_AT, LIMITS);
-    service->limits =
-        twl__http_limits(L, twl__context_of(L), LIMITS_AT, &service->fields);
-    if (get(L, FACTORY_AT, CLASS) != LUA_TTABLE ||
-        twl__request_push_metatable(L, CLASS_AT) != LUA_TTABLE)
-        luaL_error(L, "requestFactory must be a class of requests");
-    service->transport = twl__http_transport(L, CHANNEL_AT);
-    lua_settop(L, TRANSPORT_AT);
-    service->logs = is_set(L, FACTORY_AT, LOG);
-    service->usual = is_usual(L) && get(L, FACTORY_AT, RESOURCE) == LUA_TTABLE;
-    lua_settop(L, RESOURCE_AT);
-    if (service->usual) {
+    get(L, CHANNEL_AT, SERVICE);
+    batch->service = twl__service_test(L, FACTORY_AT);
+    if (!batch->service) luaL_error(L, "a channel that is open expected");
+    lua_getiuservalue(L, FACTORY_AT, TWL__SERVICE_METATABLE);
+    lua_getiuservalue(L, FACTORY_AT, TWL__SERVICE_FACTORY);
+    lua_replace(L, FACTORY_AT);
+    batch->transport = twl__http_transport(L, CHANNEL_AT, transport);
+    batch->logs = is_set(L, FACTORY_AT, LOG);
+    batch->usual = get(L, FACTORY_AT, RESOURCE) == LUA_TTABLE &&
+                   batch->service->as_sites_do;
+    if (batch->usual) {
         member(L, RESOURCE_AT, IS_LEAF);
-        service->leaf = lua_toboolean(L, -1);
+        batch->leaf = lua_toboolean(L, -1);
         lua_pop(L, 1);
     }
-    push_get(L, service->leaf);
+    push_get(L, batch->leaf);
 }
 
 /* Whether the next request may be served, after the [count] values at the top have been told. */
@@ -270,44 +266,41 @@ static bool leave_to_lua(lua_State *L, int count)
     return lua_toboolean(L, -1);
 }
 
-/* serve(channel, special): serve what is in the input of the channel.
+static bool go_on(lua_State *L, const struct batch *batch, int count)
+{
+    return count > 0 ? leave_to_lua(L, count) : serve(L, batch);
+}
+
+/* serve(channel, special) -> true where nothing is left to serve
+ * Serve what has come for the channel, and what is in its input.
  * What is not usual is left to special(channel, ...), which returns whether to go on; it is told
  *   request, body      which is its `_request`; body as in heads, or 0 for what is left of one
  *   false, head        of a request that is not complete: the bytes stay
  *   nil, message, name, status */
-static int http1_serve(lua_State *L)
+int twl__http1_serve(lua_State *L)
 {
-    struct service service = {.leaf = false};
+    struct twl__arrival came = twl__arrival_take(twl__context_of(L));
+    struct batch batch = {.leaf = false};
     bool more = true;
+    int count;
 
     luaL_checktype(L, CHANNEL_AT, LUA_TTABLE);
     lua_settop(L, SPECIAL_AT);
-    prepare(L, &service);
-    get(L, CHANNEL_AT, REQUEST);
-    if (lua_toboolean(L, -1)) {
+    prepare(L, &batch, came.transport);
+    if (came.bytes) {
+        count = take_first(L, &batch, &came);
+        if (count >= 0) more = go_on(L, &batch, count);
+    } else if (is_set(L, CHANNEL_AT, REQUEST)) {
+        get(L, CHANNEL_AT, REQUEST);
         lua_pushinteger(L, 0);
         more = leave_to_lua(L, 2);
     }
     while (more) {
-        int count;
         lua_settop(L, GET_AT);
         get(L, CHANNEL_AT, INPUT);
-        if (!lua_toboolean(L, -1)) break;
-        count = take(L, &service);
-        more = count > 0 ? leave_to_lua(L, count) : serve(L, &service);
+        if (!lua_toboolean(L, INPUT_AT)) break;
+        more = go_on(L, &batch, take(L, &batch));
     }
-    return 0;
-}
-
-void twl__open_http1_server(lua_State *L, twl_context *context)
-{
-    static const luaL_Reg functions[] = {{"serve", http1_serve},
-                                         {"respond", twl__http1_respond},
-                                         {"render", twl__http1_render},
-                                         {NULL, NULL}};
-    luaL_checkstack(L, LAST, NULL);
-    lua_pushlightuserdata(L, context);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &context->transports);
-    for (int i = INPUT; i <= LAST; i++) lua_pushstring(L, NAMES[i]);
-    luaL_setfuncs(L, functions, LAST);
+    lua_pushboolean(L, more);
+    return 1;
 }

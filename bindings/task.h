@@ -22,7 +22,7 @@ typedef struct twl__task {
     bool awaits;           /* it waits in await, not in coroutine.yield */
     bool leashed;          /* it has a leash */
     bool cancelled;        /* cancelled while its coroutine was running */
-    double used; /* seconds in turns that its limits have given it */
+    double used;           /* seconds in turns that its limits have given it */
 } twl__task;
 
 enum twl__outcome { TWL__WAITS, TWL__RETURNED, TWL__FAILED };
@@ -62,5 +62,24 @@ bool twl__thread_failure(lua_State *L, lua_State *co);
 int twl__close_thread(lua_State *co, lua_State *from);
 
 void twl__task_open(lua_State *L);
+
+/* ---- Calls that may await (attempt.c) ------------------------------------ */
+
+/* Push a thread that nobody else uses. [-0, +1] May raise a memory error. */
+lua_State *twl__attempt_thread(lua_State *L, twl__deferreds *all);
+
+/* Call the function below the [count] arguments at the top of that thread, which has the
+ * [results] then. Returns a status of Lua's, and never raises. */
+int twl__attempt_run(lua_State *L, twl__deferreds *all, lua_State *co,
+                     int count, int *results);
+
+/* It has returned: the thread at [index] is there for the next. [-0, +0] May raise a memory error. */
+void twl__attempt_over(lua_State *L, twl__deferreds *all, int index);
+
+/* It has not: push what attempt() returns. [-0, +2] May raise. */
+void twl__attempt_conclude(lua_State *L, int index, int status);
+
+/* Add attempt() to the table at the top. [-0, +0] */
+void twl__attempt_open(lua_State *L, twl__deferreds *all, int class);
 
 #endif

@@ -65,8 +65,10 @@ void twl__transport_written(lua_State *L, struct twl__transport *transport,
 bool twl__transport_write_few(struct twl__transport *transport,
                               const char *bytes, size_t length);
 
-/* WebSocketProtocol:dataReceived(), in websocket_protocol.c. The transport calls it without the
- * bytes that came: they are the context's arrival. */
+/* dataReceived() of HTTPChannel, in lua_http1_channel.c, and of WebSocketProtocol, in
+ * websocket_protocol.c. A transport calls them without the bytes that came: they are the context's
+ * arrival. */
+int twl__http1_received(lua_State *L);
 int twl__websocket_received(lua_State *L);
 
 /* Transport:writeFile(), in lua_openfile.c. */

@@ -33,6 +33,12 @@ void twl__transport_set_protocol(lua_State *L, struct twl__transport *transport)
     lua_pop(L, 1);
 }
 
+/* Whether the dataReceived is one that looks for the bytes where they are. */
+static bool takes_arrivals(lua_CFunction method)
+{
+    return method == twl__http1_received || method == twl__websocket_received;
+}
+
 static int call_data_received(lua_State *L)
 {
     struct event *event = lua_touserdata(L, 1);
@@ -40,9 +46,9 @@ static int call_data_received(lua_State *L)
     twl__transport_push_protocol(L, event->transport);
     lua_getfield(L, -1, "dataReceived");
     lua_insert(L, -2);
-    if (lua_tocfunction(L, -2) == twl__websocket_received) {
-        event->transport->context->arrival =
-            (struct twl__arrival){event->bytes, event->length};
+    if (takes_arrivals(lua_tocfunction(L, -2))) {
+        event->transport->context->arrival = (struct twl__arrival){
+            event->bytes, event->length, event->transport};
         lua_call(L, 1, 0);
     } else {
         lua_pushlstring(L, event->bytes, event->length);
@@ -120,7 +126,7 @@ static void on_read(twl_stream *stream, const char *bytes, size_t length)
     twl_context *context = event.transport->context;
 
     deliver(&event, call_data_received);
-    context->arrival.bytes = NULL; /* where it was not looked at */
+    twl__arrival_take(context); /* where it was not looked at */
 }
 
 static void on_end(twl_stream *stream)

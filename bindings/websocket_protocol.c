@@ -53,12 +53,10 @@ enum { CODEC_AT = TWL__FED + 1, HANDLER };
 
 static struct twl__input take_input(lua_State *L)
 {
-    struct twl__arrival *arrival = &twl__context_of(L)->arrival;
-    struct twl__input input = {arrival->bytes, arrival->length, 0};
+    struct twl__arrival came = twl__arrival_take(twl__context_of(L));
+    struct twl__input input = {came.bytes, came.length, 0};
 
-    if (input.bytes && lua_isnoneornil(L, TWL__FED))
-        arrival->bytes = NULL;
-    else
+    if (!came.bytes || !lua_isnil(L, TWL__FED))
         input.bytes = luaL_checklstring(L, TWL__FED, &input.length);
     return input;
 }

@@ -12,20 +12,21 @@ end
 local Request = classOfRequests()
 
 local function channelWith(input, limits, class)
+  local factory = { limits = http1.limits(limits or {}), requestFactory = class or Request }
   return {
-    _input = input, _at = 1, _head = false, _keepAlive = true,
-    factory = { limits = http1.limits(limits or {}), requestFactory = class or Request },
+    _input = input, _at = 1, _head = false, _keepAlive = true, factory = factory, _service = http1.service(factory),
   }
 end
 
 -- What is left to the caller.
 local function serve(channel)
   local special = { n = 0 }
-  http1.serve(channel, function(given, ...)
+  local done = http1.serve(channel, function(given, ...)
     assert.equal(channel, given)
     special = table.pack(...)
     return false
   end)
+  assert.equal(special.n == 0 and not channel._request, done)
   return table.unpack(special, 1, special.n)
 end
 
@@ -105,8 +106,10 @@ describe("http1.serve", function()
     local channel = channelWith "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
     channel._at = 100
     assert.has_error(function() serve(channel) end)
-    channel._at, channel.factory.requestFactory = 1, nil
-    assert.has_error(function() serve(channel) end)
+    for _, service in ipairs { false, 1, io.stdout, channel.factory.limits } do
+      channel._at, channel._service = 1, service
+      assert.error_matches(function() serve(channel) end, "channel that is open")
+    end
   end)
 
   describe("for a site", function()
@@ -160,6 +163,7 @@ describe("http1.serve", function()
       assert.same({ channel.factory.requestFactory, 1 }, { getmetatable(serve(channel)), 1 })
       channel = siteWith(TWO, {})
       channel.factory.requestFactory.process = function() end
+      channel._service = http1.service(channel.factory)
       assert.equal(channel.factory.requestFactory, getmetatable(serve(channel)))
       assert.same({}, answers)
     end)
@@ -190,6 +194,134 @@ describe("http1.serve", function()
       channel = siteWith(TWO, { _unsupported = function(_, request) error("no " .. request.method, 0) end })
       assert.same({ false, "no GET" }, { pcall(http1.serve, channel) })
     end)
+  end)
+end)
+
+describe("http1.service", function()
+  it("is the same for all channels of a factory until something has changed", function()
+    local class = classOfRequests()
+    local factory = { limits = http1.limits {}, requestFactory = class }
+    local first = http1.service(factory)
+    assert.equal(first, http1.service(factory))
+    local changes = {
+      function() factory.limits = http1.limits {} end,
+      function() factory.requestFactory = Request end,
+      function() Request.process, Request._process = print, print end,
+      function() Request.process, Request._process = nil, nil end,
+      function() factory._service = io.stdout end,
+    }
+    for _, change in ipairs(changes) do
+      change()
+      local service = http1.service(factory)
+      assert.not_equal(first, service)
+      assert.equal(service, http1.service(factory))
+      first = service
+    end
+    assert.not_equal(first, http1.service { limits = factory.limits, requestFactory = Request, _service = first })
+  end)
+
+  it("raises for what is no factory", function()
+    assert.has_error(function() http1.service "x" end)
+    assert.error_matches(function() http1.service {} end, "class of requests")
+    assert.error_matches(function() http1.service { requestFactory = {} } end, "class of requests")
+    assert.has_error(function() http1.service { requestFactory = Request, limits = io.stdout } end)
+  end)
+end)
+
+describe("http1.methods", function()
+  local GET = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+  local calls, dataReceived, serveIt
+
+  local function note(name)
+    return function(channel, ...)
+      calls[#calls + 1] = { name, http1.isServing(channel), ... }
+      return false
+    end
+  end
+
+  before_each(function()
+    calls = {}
+    dataReceived, serveIt = http1.methods(note "special", note "served", note "receive")
+  end)
+
+  it("serves a request without an input", function()
+    local channel = channelWith(false)
+    dataReceived(channel, GET)
+    local request = channel._request
+    assert.same({ { "special", true, request, 0 }, { "served", true, true } }, calls)
+    assert.same({ false, "/", "h" }, { channel._input, request.uri, request:getHeader "host" })
+    assert.is_false(http1.isServing(channel))
+  end)
+
+  it("keeps what is behind the request, or is none yet", function()
+    for _, rest in ipairs { "G", GET } do
+      local channel = channelWith(false)
+      dataReceived(channel, GET .. rest)
+      assert.same({ rest, 1 }, { channel._input, channel._at })
+    end
+    for _, bytes in ipairs { "", "GET", "GET\r\n\r\n", GET:sub(1, -3) .. ("A: b\r\n"):rep(60) .. "\r" } do
+      local channel = channelWith(false)
+      calls = {}
+      dataReceived(channel, bytes)
+      assert.same({ bytes, "special", #bytes == 7 and "nil" or "boolean" },
+        { channel._input, calls[1][1], type(calls[1][3]) })
+    end
+  end)
+
+  it("hands on what comes while there is something to do, or the channel is not open", function()
+    for _, name in ipairs { "_service", "_request", "_input" } do
+      local channel = channelWith(false)
+      channel[name] = not channel[name] and "x"
+      calls = {}
+      dataReceived(channel, GET)
+      assert.same({ { "receive", false, GET } }, calls)
+    end
+  end)
+
+  it("tells of a handler that raises, or awaits", function()
+    local defer = require "twistlua.defer"
+    local waited = defer.Deferred()
+    local channel = channelWith(GET)
+    dataReceived, serveIt = http1.methods(function() error("broken", 0) end, note "served", note "receive")
+    serveIt(channel)
+    assert.same({ "served", true, false }, { table.unpack(calls[1], 1, 3) })
+    assert.equal("broken", calls[1][4].value)
+    channel, calls = channelWith(GET), {}
+    dataReceived, serveIt = http1.methods(function() defer.await(waited) end, note "served", note "receive")
+    serveIt(channel)
+    assert.same({ "served", true }, { table.unpack(calls[1], 1, 2) })
+    assert.is_true(require("twistlua.core").deferred.isDeferred(calls[1][3]))
+    assert.is_false(http1.isServing(channel))
+    waited:callback(nil)
+  end)
+
+  it("is done with a channel when telling so raises", function()
+    local channel, seen = channelWith(GET), nil
+    dataReceived, serveIt = http1.methods(note "special", function(given)
+      seen = http1.isServing(given)
+      error("broken", 0)
+    end, note "receive")
+    assert.is_false((pcall(serveIt, channel)))
+    assert.same({ true, false }, { seen, http1.isServing(channel) })
+  end)
+
+  it("knows all channels that are being served, one within the other", function()
+    local outer, inner, seen = channelWith(GET), channelWith(false), nil
+    dataReceived = http1.methods(function(channel)
+      if channel == outer then return dataReceived(inner, GET) end
+      seen = { http1.isServing(outer), http1.isServing(inner), http1.isServing {} }
+    end, note "served", note "receive")
+    outer._input = false
+    dataReceived(outer, GET)
+    assert.same({ true, true, false }, seen)
+  end)
+
+  it("raises for what is no channel, no bytes, and no functions", function()
+    assert.has_error(function() dataReceived(5, GET) end)
+    assert.has_error(function() serveIt(5) end)
+    assert.has_error(function() dataReceived(channelWith(false)) end)
+    assert.has_error(function() dataReceived(channelWith(false), {}) end)
+    assert.has_error(function() http1.methods(print, print) end)
   end)
 end)
 

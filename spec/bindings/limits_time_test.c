@@ -51,7 +51,8 @@ static const char *const RUNAWAYS[] = {
     "http1.requestClass(class, {}) class.__gc = forever\n"
     "local factory = { limits = http1.limits {}, requestFactory = class }\n"
     "local input = 'GET / HTTP/1.0\\r\\n\\r\\n'\n"
-    "http1.serve({ _input = input, _at = 1, factory = factory }, type)\n"
+    "http1.serve({ _input = input, _at = 1,\n"
+    "              _service = http1.service(factory) }, type)\n"
     "collectgarbage() forever()",
     "local late = { __gc = true }\n"
     "for i = 1, 10 do setmetatable({}, late) end\n"

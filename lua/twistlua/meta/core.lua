@@ -1012,6 +1012,11 @@ function core.http1.isHost(value) end
 
 -- Steps of web/http/channel.lua, with fields of channels, factories and requests as they are told of there.
 
+---What a server looks up once for a connection: limits, and the class of requests.
+---@param factory twistlua.web.HTTPFactory
+---@return twistlua.core.http1.service service the same until something of that has changed
+function core.http1.service(factory) end
+
 ---Serve what is in the input of a channel, one request after the other, each of which becomes its `_request`: those of
 ---a site that are processed in the usual way are rendered, and answered. May yield, where a handler does; then it ends
 ---with that request, since others have gone on with the channel.
@@ -1023,7 +1028,21 @@ function core.http1.isHost(value) end
 ---@param channel twistlua.web.HTTPChannel
 ---@param special fun(channel: twistlua.web.HTTPChannel, request: twistlua.web.HTTPRequest|false|nil, body: any,
 ---  name?: string, status?: integer): boolean
+---@return boolean done nothing is left to serve
 function core.http1.serve(channel, special) end
+
+---The methods of channels that serve in a coroutine, so that handlers may await.
+---@param special function as for `serve`
+---@param served fun(channel: twistlua.web.HTTPChannel, outcome: true|false|twistlua.Deferred, failure?: twistlua.Failure)
+---  `serve` has ended, but not with all served; as `core.deferred.attempt` tells
+---@param receive fun(channel: twistlua.web.HTTPChannel, data: string) data has come while there is something to do
+---@return fun(channel: twistlua.web.HTTPChannel, data?: string) dataReceived without data: what the transport has
+---@return fun(channel: twistlua.web.HTTPChannel) serve
+function core.http1.methods(special, served, receive) end
+
+---@param channel twistlua.web.HTTPChannel
+---@return boolean serving its requests are being served now, or `served` is being told
+function core.http1.isServing(channel) end
 
 ---Write the whole response, if there is nothing special about it, and be done with the request if there is nothing
 ---special about the connection.

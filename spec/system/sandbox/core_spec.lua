@@ -124,7 +124,7 @@ describe("twistlua.core in a sandbox", function()
       local core = require "twistlua.core"
       require "twistlua.web.server"
       local names = { "_input", "_at", "_head", "factory", "limits", "requestFactory", "_request", "channel", "_more",
-        "code", "_store", "finished", "transport", "_keepAlive", "_unread", "_serving", "_closing", "lines",
+        "code", "_store", "finished", "transport", "_keepAlive", "_unread", "_service", "_closing", "lines",
         "content-type", "resource", "isLeaf", "render", "render_GET", "process", "_process", "_answer", "uri" }
       local values = { nil, false, true, -1, 1 << 53, "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", {}, { [0] = 5, "a" },
         select, io.stdout, assert(core.channel.new(2)), core.deferred.new(), core.http1.limits {} }
@@ -140,13 +140,26 @@ describe("twistlua.core in a sandbox", function()
         for _, name in ipairs(names) do
           if math.random() < 0.1 then fields[name] = pick() end
         end
+        local ok, service = pcall(http1.service, fields.factory)
+        fields._service = ok and math.random() < 0.9 and service or pick()
+        for _, name in ipairs(names) do
+          if math.random() < 0.05 then fields[name] = pick() end
+        end
         return fields
       end
+      local request
+      local function special(_, given)
+        request = given
+        return pick()
+      end
+      local dataReceived, serve = http1.methods(special, pick, pick)
       local fine = 0
       for _ = 1, 20000 do
-        local ok, request = pcall(http1.serve, made())
-        if ok then fine = fine + 1 end
-        if not ok or getmetatable(request) ~= Class then request = made() end
+        request = nil
+        pcall(dataReceived, made(), pick())
+        pcall(serve, made())
+        pcall(http1.serve, made(), special)
+        if getmetatable(request) == Class then fine = fine + 1 else request = made() end
         for _ = 1, 5 do
           local name, value = names[math.random(#names)], pick()
           pcall(function() request[name] = value end)

@@ -3,8 +3,9 @@
 -- next is looked at.
 -- Invariant: `_input` holds the bytes from `_at` on that nobody has looked at yet, or is false. While `_request` is
 -- set, what comes belongs to its body as long as there is a decoder in `_body`, and else waits for its turn.
--- Handlers run in `serve`, in a coroutine of core.deferred.attempt, so they may await. One that does leaves with that
--- coroutine: `_turn` then changes, by which `serve` sees that others have gone on with the connection.
+-- `dataReceived` and `serve` are in C. Handlers run in the latter, in a coroutine of core.deferred.attempt, so they may
+-- await. One that does leaves with that coroutine: `_turn` then changes, by which we see that others have gone on with
+-- the connection.
 
 local core      = require "twistlua.core"
 local Protocol  = require("twistlua.protocol").Protocol
@@ -13,7 +14,6 @@ local log       = require "twistlua.log"
 local webErrors = require "twistlua.web.error"
 
 local http1, attempt = core.http1, core.deferred.attempt
-local serve = http1.serve
 
 ---The server's side of a connection (Twisted: http.HTTPChannel).
 ---@class twistlua.web.HTTPChannel: twistlua.Protocol
@@ -22,6 +22,7 @@ local HTTPChannel = Protocol:extend("HTTPChannel")
 
 -- All fields are there from the beginning: reading one that only the class has costs more.
 function HTTPChannel:init()
+  self._service   = false   -- as core.http1.service, while what comes is for requests
   self._request   = false   -- that is received or answered now
   self._keepAlive = true    -- the connection goes on after that
   self._input     = false
@@ -31,7 +32,6 @@ function HTTPChannel:init()
   self._body      = false
   self._unread    = false   -- there is more to come that is not read: of a body, or behind an error
   self._turn      = 0
-  self._serving   = false   -- `serve` is on the stack
   self._paused    = false   -- the transport is, for too much input
   self._closing   = false   -- nothing more is read
   self._heir      = false   -- the protocol that has taken over
@@ -43,6 +43,7 @@ HTTPChannel._held       = false   -- the transport is paused, for it or for a ha
 HTTPChannel._pending    = 0       -- bytes that waited to be sent when the time was last up
 
 function HTTPChannel:connectionMade()
+  self._service = http1.service(self.factory)
   self.factory:channelOpened(self)
 end
 
@@ -161,46 +162,51 @@ local function leave(channel, task)
   end)
 end
 
--- Run `serve` as long as it has something to do.
-local function run(channel)
-  channel._serving = true
-  repeat
-    local outcome, failure = attempt(serve, channel, serveSpecial)
-    if outcome ~= true then
-      if outcome then leave(channel, outcome) else failed(channel._request, failure) end
+-- `serve` has ended, with the outcome of its attempt: call it again as long as it has something to do.
+local function served(channel, outcome, failure)
+  while true do
+    if not outcome then
+      failed(channel._request, failure)
+    elseif outcome ~= true then
+      leave(channel, outcome)
     end
-  until outcome == true or channel._request or not channel._input or channel._closing
-  channel._serving = false
-  local request = channel._request
-  if request and not channel._body then channel._deadline = channel.factory.now + channel.factory.timeout end
+    if outcome == true or channel._request or not channel._input or channel._closing then break end
+    outcome, failure = attempt(http1.serve, channel, serveSpecial)
+  end
+  if channel._request and not channel._body then channel._deadline = channel.factory.now + channel.factory.timeout end
 end
+
+local serve
 
 -- Data that came while a request is in work: its body, or the next requests.
 local function receiveLater(channel, data)
   channel._input = data
-  if channel._body and not channel._serving and not channel._delivering then return run(channel) end
+  if channel._body and not http1.isServing(channel) and not channel._delivering then return serve(channel) end
   if #data - channel._at >= channel.factory.pipelineLimit and not channel._paused then
     channel._paused = true
     channel.transport:pauseProducing()
   end
 end
 
-function HTTPChannel:dataReceived(data)
-  if self._closing then return end
-  if self._heir then return self._heir:dataReceived(data) end
-  local input = self._input
+-- Data that is not simply the next request.
+local function receive(channel, data)
+  if channel._closing then return end
+  if channel._heir then return channel._heir:dataReceived(data) end
+  local input = channel._input
   if input then
-    data = (self._at > 1 and input:sub(self._at) or input) .. data
-    self._at = 1
+    data = (channel._at > 1 and input:sub(channel._at) or input) .. data
+    channel._at = 1
   end
-  if self._request then return receiveLater(self, data) end
-  self._input = data
-  run(self)
+  if channel._request then return receiveLater(channel, data) end
+  channel._input = data
+  serve(channel)
 end
+
+HTTPChannel.dataReceived, serve = http1.methods(serveSpecial, served, receive)
 
 -- Serve what waits, if nobody does so already.
 function HTTPChannel:_goOn()
-  if self._input and not self._serving then run(self) end
+  if self._input and not http1.isServing(self) then serve(self) end
 end
 
 -- The time for the body counts from now, and is longer by what has come of it.
@@ -275,7 +281,7 @@ end
 ---comes is dropped until the client has seen it: closing at once would take the response from it.
 function HTTPChannel:close()
   if self._closing then return end
-  self._closing = true
+  self._closing, self._service = true, false
   self._deadline = self.factory.now + self.factory.abortTimeout
   if self._unread then
     self.transport:resumeProducing()
@@ -328,7 +334,7 @@ end
 
 function HTTPChannel:connectionLost(reason)
   self.factory:channelClosed(self)
-  self._closing = true
+  self._closing, self._service = true, false
   self._input, self._head, self._body = false, false, false
   local request = self._request
   self._request = false
@@ -366,7 +372,7 @@ function HTTPChannel:takeOver(request, protocol)
   if request.code == 101 or request.method == "CONNECT" and request.code // 100 == 2 then self:sendSwitch(request) end
   local data = self._input and self._input:sub(self._at) or ""
   request.finished = true
-  self._request, self._input, self._heir = false, false, protocol
+  self._service, self._request, self._input, self._heir = false, false, false, protocol
   self._deadline = math.huge
   if self.factory.log then self.factory.log(request) end
   if self._paused then

@@ -14,7 +14,8 @@ local TICK = 1
 
 ---Serves HTTP with the requests of a class (Twisted: http.HTTPFactory).
 ---@class twistlua.web.HTTPFactory: twistlua.Factory
----@field requestFactory table class of its requests
+---@field requestFactory table class of its requests. That, and the limits of a head, are looked at when a connection
+---  is made.
 ---@field timeout number seconds that a connection may be idle
 ---@field headTimeout number seconds for the head of a request
 ---@field bodyTimeout number seconds for the body of a request, to which a second is added for each `bodyRate` bytes
