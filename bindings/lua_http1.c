@@ -162,30 +162,13 @@ static int parse(lua_State *L, int method, int limits)
     return 2;
 }
 
-/* The parts of a request that a server always looks at, to spare it the calls. */
-static int push_request_parts(lua_State *L, int results)
-{
-    const struct twl__head *head;
-    const twl_http1_head *parsed;
-
-    if (results != 2 || lua_isnil(L, -1)) return results;
-    head = lua_touserdata(L, -2);
-    parsed = &head->parsed;
-    lua_pushlstring(L, head->buffer + parsed->method.at, parsed->method.length);
-    lua_pushlstring(L, head->buffer + parsed->target.at, parsed->target.length);
-    lua_pushinteger(L, parsed->minor);
-    lua_pushboolean(L, parsed->keep_alive);
-    twl__push_body(L, parsed);
-    return 7;
-}
-
 /* request(bytes, from, limits, head)
- *   -> head, next, method, target, minor, keepAlive, body   it is complete
+ *   -> head, next   it is complete
  *    | head, nil   more bytes are needed: pass the head with all of them
  *    | nil, message, name, status */
 static int http1_request(lua_State *L)
 {
-    return push_request_parts(L, parse(L, -1, 3));
+    return parse(L, -1, 3);
 }
 
 /* Whether the response is over after [rest] bytes, and the connection is free then. */

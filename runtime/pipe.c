@@ -205,7 +205,10 @@ static void receive(twl_pipe *pipe)
 {
     char *buffer = twl__read_buffer(pipe->reactor);
 
-    if (!buffer) finish(pipe, TWL_ENOMEM);
+    if (!buffer) {
+        finish(pipe, TWL_ENOMEM);
+        return;
+    }
     for (int turn = 0; turn < READ_TURNS; turn++) {
         if (pipe->state != OPEN || pipe->paused) return;
         ssize_t got = read(pipe->io.fd, buffer, TWL__READ_SIZE);

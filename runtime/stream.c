@@ -251,7 +251,10 @@ static void receive(twl_stream *stream)
 {
     char *buffer = twl__read_buffer(stream->reactor);
 
-    if (!buffer) read_failed(stream, TWL_ENOMEM);
+    if (!buffer) {
+        read_failed(stream, TWL_ENOMEM);
+        return;
+    }
     for (int turn = 0; turn < READ_TURNS && wants_read(stream); turn++) {
         long got = twl__socket_receive(stream->io.fd, buffer, TWL__READ_SIZE);
         if (got == TWL__AGAIN) return;

@@ -6,8 +6,8 @@ local REQUEST = "POST /a?b=c HTTP/1.1\r\nHost: example.com:80\r\nX-One: 1\r\nx-o
 
 describe("http1.request", function()
   it("tells what a server looks at, and where the head ends", function()
-    local head, next, method, target, minor, keepAlive, body = http1.request("xx" .. REQUEST .. "abc", 3)
-    assert.same({ #REQUEST + 3, "POST", "/a?b=c", 1, true, 3 }, { next, method, target, minor, keepAlive, body })
+    local head, next = http1.request("xx" .. REQUEST .. "abc", 3)
+    assert.equal(#REQUEST + 3, next)
     assert.equal("POST", head.method)
     assert.equal("/a?b=c", head.target)
     assert.equal("origin", head.form)

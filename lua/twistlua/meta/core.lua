@@ -933,8 +933,8 @@ function head:getAll(name) end
 ---@return string[] fields name, value, name, value, ... as sent; of trailers only those that may be there
 function head:fields() end
 
----Parse the head of a request. Complete: the head, the place behind it, and what it says of itself. Incomplete:
----the head and nil; call again with these bytes and more behind them, `from` where they begin then, and the head.
+---Parse the head of a request. Complete: the head and the place behind it. Incomplete: the head and nil; call again
+---with these bytes and more behind them, `from` where they begin then, and the head.
 ---Malformed: nil, the sentence, its name and the status to answer with.
 ---@param bytes string
 ---@param from? integer where the message begins, default 1
@@ -942,11 +942,8 @@ function head:fields() end
 ---@param head? twistlua.core.http1.head of the last call for this message
 ---@return twistlua.core.http1.head|nil head
 ---@return integer|string|nil next or the sentence
----@return string|nil method or the name of the error
----@return string|integer|nil target or the status
----@return integer|nil minor
----@return boolean|nil keepAlive
----@return integer|string|nil body as in heads
+---@return string|nil name of the error
+---@return integer|nil status
 function core.http1.request(bytes, from, limits, head) end
 
 ---Likewise for a response: the head, the place behind it, and what it says of itself; the head and nil; or nil, the
