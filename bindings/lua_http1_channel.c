@@ -97,8 +97,8 @@ static int conclude(lua_State *L, twl__deferreds *all, int status)
     return lua_pcall(L, 5, 0, THREAD_AT + 1);
 }
 
-/* Serve the channel, which is marked as such until that is concluded. */
-static int run(lua_State *L)
+/* Serve what came for the channel, which is marked as such until that is concluded. */
+static int run(lua_State *L, struct twl__arrival came)
 {
     twl_context *context = twl__context_of(L);
     twl__deferreds *all = lua_touserdata(L, lua_upvalueindex(ALL));
@@ -111,6 +111,7 @@ static int run(lua_State *L)
     lua_pushvalue(L, CHANNEL_AT);
     lua_pushvalue(L, lua_upvalueindex(SPECIAL));
     lua_xmove(L, co, 3);
+    context->arrival = came;
     context->serving = &here; /* nothing raises until this is undone */
     status = twl__attempt_run(L, all, co, 2, &results);
     twl__arrival_take(context); /* where it did not come to that */
@@ -129,8 +130,8 @@ static int serve(lua_State *L)
 {
     luaL_checktype(L, CHANNEL_AT, LUA_TTABLE);
     lua_settop(L, CHANNEL_AT);
-    lua_settop(L, BYTES_AT);
-    return run(L);
+    lua_pushnil(L); /* for the bytes */
+    return run(L, (struct twl__arrival){NULL, 0, NULL});
 }
 
 /* ---- Receiving ----------------------------------------------------------------------------- */
@@ -151,8 +152,7 @@ static int receive(lua_State *L, const struct twl__arrival *came)
 /* dataReceived(channel, bytes): without bytes, those that the transport has */
 int twl__http1_received(lua_State *L)
 {
-    twl_context *context = twl__context_of(L);
-    struct twl__arrival came = twl__arrival_take(context);
+    struct twl__arrival came = twl__arrival_take(twl__context_of(L));
 
     luaL_checktype(L, CHANNEL_AT, LUA_TTABLE);
     lua_settop(L, BYTES_AT);
@@ -163,8 +163,7 @@ int twl__http1_received(lua_State *L)
     if (!is_set(L, CHANNEL_AT, SERVICE) || is_set(L, CHANNEL_AT, REQUEST) ||
         is_set(L, CHANNEL_AT, INPUT))
         return receive(L, &came);
-    context->arrival = came;
-    return run(L);
+    return run(L, came);
 }
 
 /* ---- Functions ----------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 enum {
     CHANNEL_AT = 1,
     SPECIAL_AT,
+    SERVICE_AT,
     FACTORY_AT,
     METATABLE_AT,
     TRANSPORT_AT,
@@ -238,11 +239,10 @@ static void prepare(lua_State *L, struct batch *batch,
                     struct twl__transport *transport)
 {
     get(L, CHANNEL_AT, SERVICE);
-    batch->service = twl__service_test(L, FACTORY_AT);
+    batch->service = twl__service_test(L, SERVICE_AT);
     if (!batch->service) luaL_error(L, "a channel that is open expected");
-    lua_getiuservalue(L, FACTORY_AT, TWL__SERVICE_METATABLE);
-    lua_getiuservalue(L, FACTORY_AT, TWL__SERVICE_FACTORY);
-    lua_replace(L, FACTORY_AT);
+    lua_getiuservalue(L, SERVICE_AT, TWL__SERVICE_FACTORY);
+    lua_getiuservalue(L, SERVICE_AT, TWL__SERVICE_METATABLE);
     batch->transport = twl__http_transport(L, CHANNEL_AT, transport);
     batch->logs = is_set(L, FACTORY_AT, LOG);
     batch->usual = get(L, FACTORY_AT, RESOURCE) == LUA_TTABLE &&

@@ -81,6 +81,19 @@ describe("http1.serve", function()
     assert.same({ "nil", "EHTTP_FIELDS", 431 }, { type(request), name, status })
   end)
 
+  it("goes on by the limits of a service that nobody else has any more", function()
+    local channel, uris = channelWith(("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"):rep(3)), {}
+    http1.serve(channel, function(_, request)
+      uris[#uris + 1] = request.uri
+      channel._request, channel._service = nil, false
+      channel.factory._service, channel.factory.limits = nil, nil
+      for _ = 1, 100 do http1.service { requestFactory = Request, limits = http1.limits { line = 1 } } end
+      collectgarbage()
+      return true
+    end)
+    assert.same({ "/a", "/a", "/a" }, uris)
+  end)
+
   it("goes on as long as it is told to", function()
     local channel, uris = channelWith(("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"):rep(3)), {}
     http1.serve(channel, function(_, request)
