@@ -114,31 +114,6 @@ function HTTPChannel:sendsFiles()
   return self._sendsFiles
 end
 
-local KERNEL_MIN = 64 * 1024   -- what is shorter is read, and leaves together with the head
-
----The whole response, 200, of a file that the kernel sends: the next request need not wait for it, unless there is
----more to be sent already.
----@param request twistlua.web.HTTPRequest for which nothing has been said of the response
----@param lines string its fields, without those of the framing
----@param file twistlua.OpenFile is closed
----@param size integer
----@return boolean taken false where it must be sent in another way
-function HTTPChannel:respondFile(request, lines, file, size)
-  local transport, body = self.transport, nil
-  if not self:sendsFiles() or transport:getPending() > 0 then return false end
-  if size < KERNEL_MIN then
-    body = file:read(0, size)
-    if not body or #body < size then return false end
-  end
-  transport:write(message("HTTP/1.1 200 OK", self.factory.lines .. lines, nil, size, connection(self, request), body))
-  if not body and not transport:writeFile(file, 0, size) then transport:abortConnection() end
-  file:close()
-  request.finished = true
-  if self.factory.log then request.sentLength = size end
-  self:requestDone(request)
-  return true
-end
-
 ---The head of a response whose body is yet to be written.
 ---@param request twistlua.web.HTTPRequest
 function HTTPChannel:beginResponse(request)
