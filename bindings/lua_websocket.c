@@ -133,13 +133,10 @@ static int is_close_code(lua_State *L)
 
 void twl__open_websocket(lua_State *L, twl_context *context)
 {
-    static const luaL_Reg methods[] = {{"feed", twl__codec_feed},
-                                       {"frame", twl__codec_frame},
-                                       {"compress", twl__codec_compress},
-                                       {"mute", codec_mute},
-                                       {"pause", codec_pause},
-                                       {"close", codec_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"frame", twl__codec_frame}, {"compress", twl__codec_compress},
+        {"mute", codec_mute},        {"pause", codec_pause},
+        {"close", codec_close},      {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", codec_close}, {"__close", codec_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"codec", new_codec},

@@ -78,9 +78,6 @@ void twl__codec_keep(lua_State *L, int index, const struct twl__input *input);
 int twl__codec_next(lua_State *L, struct twl__codec *codec,
                     struct twl__input *input, struct twl__event *event);
 
-/* feed(codec, bytes or nil): see core.lua */
-int twl__codec_feed(lua_State *L);
-
 /* ---- Sending ----------------------------------------------------------------------------- */
 
 enum {

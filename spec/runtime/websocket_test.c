@@ -363,6 +363,11 @@ static void errors_have_name_sentence_and_status(void)
         CHECK(strncmp(twl_error_name(code), "EWS_", 4) == 0);
         CHECK(strcmp(twl_error_message(code), "Unknown error") != 0);
     }
+    CHECK_TEXT("EWS_RESERVED", twl_error_name(TWL_EWS_RESERVED));
+    CHECK_TEXT("EWS_SIZE", twl_error_name(TWL_EWS_SIZE));
+    CHECK_TEXT("EWS_UTF8", twl_error_name(TWL_EWS_UTF8));
+    CHECK_TEXT("EWS_FRAMES", twl_error_name(TWL_EWS_FRAMES));
+    CHECK_TEXT("EWS_DEFLATE", twl_error_name(TWL_EWS_DEFLATE));
     CHECK_INT(1002, twl_ws_status(TWL_EWS_MASK));
     CHECK_INT(1007, twl_ws_status(TWL_EWS_UTF8));
     CHECK_INT(1009, twl_ws_status(TWL_EWS_SIZE));

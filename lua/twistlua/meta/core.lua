@@ -1150,7 +1150,8 @@ function core.http1.reason(status) end
 ---@class twistlua.core.websocket
 core.websocket = {}
 
----The frames of one connection, both ways. A message may be of any number of frames; what is returned is whole.
+---The frames of one connection, both ways: `frame` makes those that are sent, and `methods` reads those that come. A
+---message may be of any number of frames; what is told is whole.
 ---@class twistlua.core.websocket.codec
 local codec = {}
 
@@ -1160,17 +1161,9 @@ local codec = {}
 ---@return twistlua.core.websocket.codec
 function core.websocket.codec(server, message_max, frames_max) end
 
----Take bytes of the connection, up to the end of a message or control frame: its opcode (1 text, 2 binary, 8 close,
----9 ping, 10 pong), its payload, whether there are bytes behind it, for which call again without any, and the status
----of a close frame. Nothing when more bytes are needed. False, the sentence, its name and the code of the close frame
----to answer with when the other side broke the rules: the codec is then of no use for what is received.
----@param bytes? string
----@return integer|false|nil opcode, string|nil payload, boolean|string|nil more, integer|nil status
-function codec:feed(bytes) end
-
 ---A message or control frame as it is sent: one string, or two that follow each other. Raises where the payload must
 ---not be sent: text that is not UTF-8, a control frame of more than 125 bytes.
----@param opcode integer
+---@param opcode integer 1 text, 2 binary, 8 close, 9 ping, 10 pong
 ---@param payload string
 ---@return string bytes, string? more
 function codec:frame(opcode, payload) end
@@ -1196,9 +1189,11 @@ function codec:close() end
 
 ---WebSocketProtocol's methods for messages. They find the codec in the object's field `_codec`. Transports in C know
 ---the first one, and give it what came without making a string.
----@param controlReceived fun(self: table, opcode: integer, payload: string, status: integer) of a control frame
+---@param controlReceived fun(self: table, opcode: integer, payload: string, status: integer) of a control frame; the
+---  status is 0 but for a close frame
 ---@param raised fun(self: table, failure: twistlua.Failure) that, or messageReceived, raised an error
----@param fail fun(self: table, status: integer, sentence: string) the other side broke the rules
+---@param fail fun(self: table, status: integer, sentence: string) the other side broke the rules: `status` is for the
+---  close frame that answers, and the codec is of no use for what is received
 ---@return fun(self: table, bytes: string) dataReceived
 ---@return fun(self: table, data: string, isBinary?: boolean) sendMessage
 function core.websocket.methods(controlReceived, raised, fail) end
