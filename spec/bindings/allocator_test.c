@@ -18,38 +18,10 @@ enum { FAMINE = 40, STEP = 7 };
 enum { FAMINE = 40, STEP = 1 };
 #endif
 
-struct purse {
-    size_t used;
-    bool counting; /* the modules are loaded: the session proper has begun */
-    long requests;
-    long first, last; /* the requests that are refused */
-    long
-        famine; /* how many in a row the children are refused; 0: no children */
-    long children, bad;
-};
-
-static void *allocate(void *context, void *block, size_t old_size,
-                      size_t new_size)
-{
-    struct purse *purse = context;
-    void *result;
-
-    if (!block) old_size = 0; /* Lua tells the kind of object there */
-    if (new_size == 0) {
-        free(block);
-        purse->used -= old_size;
-        return NULL;
-    }
-    /* A block that shrinks is never refused: Lua relies on it. */
-    if (new_size > old_size && purse->counting) {
-        purse->requests++;
-        if (purse->requests >= purse->first && purse->requests <= purse->last)
-            return NULL;
-    }
-    result = realloc(block, new_size);
-    if (result) purse->used += new_size - old_size;
-    return result;
-}
+static struct {
+    size_t requests; /* that it makes when all goes well; 0: not known yet */
+    size_t children, bad;
+} session;
 
 static const char SCRIPT[] =
     "local log = require 'twistlua.log'\n"
@@ -105,43 +77,38 @@ static const char SCRIPT[] =
     "defer.fail('never handled')\n"
     "reactor:run { installSignalHandlers = false }\n";
 
-/* Child n is refused its n-th request. The last one made more requests than it had to. */
-static bool be_child(struct purse *purse, long n)
+/* Child n is refused its n-th request. */
+static bool be_child(size_t n)
 {
     int status;
     pid_t child = fork();
 
     if (child == 0) {
         alarm(CHECK_PATIENCE / 10);
-        purse->first = n;
-        purse->last = n + purse->famine - 1;
+        memory.fail_at = n;
         return true;
     }
     waitpid(child, &status, 0);
-    purse->children++;
+    session.children++;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        purse->bad++;
-        printf("request %ld of %ld: status %x\n", n, purse->requests, status);
+        session.bad++;
+        printf("request %zu of %zu: status %x\n", n, session.requests, status);
     }
     return false;
 }
 
+/* count(): the modules are loaded, the session proper begins */
 static int count(lua_State *L)
 {
-    struct purse *purse;
-
-    lua_getallocf(L, (void **)&purse);
-    if (purse->famine) {
-        for (long n = 1; n <= purse->requests; n += STEP) {
-            if (be_child(purse, n)) break;
-        }
+    (void)L;
+    memory.requests = 0;
+    for (size_t n = 1; n <= session.requests; n += STEP) {
+        if (be_child(n)) break;
     }
-    purse->requests = 0;
-    purse->counting = true;
     return 0;
 }
 
-static int session(lua_State *L)
+static int run_script(lua_State *L)
 {
     luaL_openlibs(L);
     luaL_requiref(L, "twistlua", luaopen_twistlua, 0);
@@ -152,30 +119,31 @@ static int session(lua_State *L)
 }
 
 /* Play the session; a child ends here. Returns the status of the whole. */
-static int play(struct purse *purse)
+static int play(void)
 {
-    lua_State *L = lua_newstate(allocate, purse);
+    lua_State *L = lua_newstate(counted_alloc_for_lua, NULL);
     int status;
 
-    lua_pushcfunction(L, session);
+    lua_pushcfunction(L, run_script);
     status = lua_pcall(L, 0, 0, 0);
-    if (status != LUA_OK && !purse->first) printf("%s\n", lua_tostring(L, -1));
+    if (status != LUA_OK && !memory.fail_at)
+        printf("%s\n", lua_tostring(L, -1));
     lua_close(L);
-    if (purse->first) _exit(purse->used != 0);
-    CHECK_INT(0, (long)purse->used);
+    if (memory.fail_at) _exit(memory.bytes > 0 || memory.wrong_sizes > 0);
+    CHECK_INT(0, memory.bytes);
     return status;
 }
 
-static void refuse(long famine)
+static void refuse(size_t in_a_row)
 {
-    struct purse whole = {0}, purse = {.famine = famine};
-
-    CHECK_INT(LUA_OK, play(&whole));
-    CHECK(whole.requests > 100);
-    purse.requests = whole.requests;
-    play(&purse);
-    CHECK_INT((whole.requests + STEP - 1) / STEP, purse.children);
-    CHECK_INT(0, purse.bad);
+    memset(&session, 0, sizeof session);
+    CHECK_INT(LUA_OK, play());
+    CHECK(memory.requests > 100);
+    session.requests = memory.requests;
+    memory.famine = in_a_row - 1;
+    play();
+    CHECK_INT((session.requests + STEP - 1) / STEP, session.children);
+    CHECK_INT(0, session.bad);
 }
 
 static void survives_a_refusal(void)

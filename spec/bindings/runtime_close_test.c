@@ -439,17 +439,10 @@ static void ends_a_thousand_times(void)
     }
 }
 
-/* Lua tells the kind of object in place of an old size. */
-static void *alloc_for_lua(void *context, void *block, size_t old_size,
-                           size_t new_size)
-{
-    return counted_alloc(context, block, block ? old_size : 0, new_size);
-}
-
 /* What luaL_openlibs() takes is Lua's. */
 static size_t bytes_of_lua(void)
 {
-    lua_State *L = lua_newstate(alloc_for_lua, NULL);
+    lua_State *L = lua_newstate(counted_alloc_for_lua, NULL);
     size_t bytes;
 
     luaL_openlibs(L);

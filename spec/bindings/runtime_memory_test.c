@@ -11,22 +11,7 @@ enum { FAMINE = 30, STEP = 13 };
 enum { FAMINE = 30, STEP = 5 };
 #endif
 
-static size_t famine; /* how many requests in a row are refused */
 static int unhandled;
-
-static void *refusing_alloc(void *context, void *block, size_t old_size,
-                            size_t new_size)
-{
-    size_t last = memory.fail_at + famine;
-
-    /* counted_alloc() refuses one: move it along. */
-    if (memory.fail_at && new_size > old_size &&
-        memory.requests + 1 > memory.fail_at && memory.requests + 1 < last) {
-        memory.requests++;
-        return NULL;
-    }
-    return counted_alloc(context, block, old_size, new_size);
-}
 
 static void note_unhandled(twl_runtime *runtime, const twl_error *error)
 {
@@ -116,7 +101,7 @@ static bool play(void)
     int rc;
 
     unhandled = 0;
-    config.alloc = refusing_alloc;
+    config.alloc = counted_alloc;
     config.on_unhandled = note_unhandled;
     rc = twl_runtime_open(&config, &runtime);
     if (rc == 0) return use(runtime);
@@ -133,7 +118,7 @@ static void refuse(size_t in_a_row)
     CHECK_INT(2, unhandled);
     requests = memory.requests;
     CHECK(requests > 500);
-    famine = in_a_row;
+    memory.famine = in_a_row - 1;
     for (size_t n = 1; n <= requests && !check.bad; n += STEP) {
         memory.requests = 0;
         memory.fail_at = n;

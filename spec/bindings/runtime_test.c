@@ -81,6 +81,27 @@ static void knows_its_user(void)
     twl_runtime_close(runtime);
 }
 
+static void *note_alloc(void *context, void *block, size_t old_size,
+                        size_t new_size)
+{
+    ++*(size_t *)context;
+    return counted_alloc(NULL, block, old_size, new_size);
+}
+
+static void gives_the_allocator_its_context(void)
+{
+    twl_config config = TWL_CONFIG_INIT;
+    twl_runtime *runtime;
+    size_t calls = 0;
+
+    config.alloc = note_alloc;
+    config.alloc_context = &calls;
+    CHECK_INT(0, twl_runtime_open(&config, &runtime));
+    CHECK_INT(0, load(runtime, "require 'twistlua.reactor'"));
+    twl_runtime_close(runtime);
+    CHECK(calls > memory.requests);
+}
+
 static void refuses_a_backend_that_is_not_there(void)
 {
     twl_config config = TWL_CONFIG_INIT;
@@ -330,6 +351,7 @@ int main(void)
     RUN(opens_and_closes);
     RUN(opens_with_the_defaults);
     RUN(knows_its_user);
+    RUN(gives_the_allocator_its_context);
     RUN(refuses_a_backend_that_is_not_there);
     RUN(takes_configurations_of_other_sizes);
     RUN(finds_only_embedded_modules_without_a_path);

@@ -172,32 +172,23 @@ static void learns_names_from_its_own_resolver(void)
     unlink(hosts);
 }
 
-static void *scarce(void *context, void *block, size_t old_size,
-                    size_t new_size)
-{
-    long *left = context;
-
-    if (new_size > old_size && (*left)-- <= 0) return NULL;
-    return counted_alloc(NULL, block, old_size, new_size);
-}
-
 static void opens_or_says_that_memory_is_short(void)
 {
     const char *words[] = {"net=localhost:80", "read=/etc", NULL};
     twl_config config = TWL_CONFIG_INIT;
     twl_runtime *runtime = NULL;
-    long left;
     int rc = TWL_ENOMEM;
 
-    config.alloc = scarce;
-    config.alloc_context = &left;
+    config.alloc = counted_alloc;
     config.capabilities = words;
-    for (long count = 0; rc == TWL_ENOMEM && count < 100000; count += 7) {
-        left = count;
+    memory.famine = SIZE_MAX;
+    for (size_t n = 1; rc == TWL_ENOMEM && n < 100000; n += 7) {
+        memory.requests = 0;
+        memory.fail_at = n;
         rc = twl_runtime_open(&config, &runtime);
     }
+    memory.fail_at = 0;
     if (!CHECK_INT(0, rc)) return;
-    left = 1000000;
     CHECK_INT(0, run(runtime, "assert(io.open '/etc/passwd')"));
     twl_runtime_close(runtime);
 }

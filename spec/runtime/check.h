@@ -111,12 +111,19 @@ static struct {
     size_t bytes, blocks, wrong_sizes;
     size_t requests; /* for new memory, so far */
     size_t fail_at;  /* the request to refuse, counting from 1; 0: none */
+    size_t famine;   /* how many more behind it are refused */
 } memory;
 
 union check_block {
     size_t size;
     max_align_t align;
 };
+
+static inline bool is_refused(size_t request)
+{
+    return memory.fail_at && request >= memory.fail_at &&
+           request - memory.fail_at <= memory.famine;
+}
 
 static inline void *counted_alloc(void *context, void *block, size_t old_size,
                                   size_t new_size)
@@ -132,13 +139,21 @@ static inline void *counted_alloc(void *context, void *block, size_t old_size,
         free(head);
         return NULL;
     }
-    if (new_size > old_size && ++memory.requests == memory.fail_at) return NULL;
+    /* A block that shrinks is never refused: Lua relies on it. */
+    if (new_size > old_size && is_refused(++memory.requests)) return NULL;
     made = realloc(head, sizeof *made + new_size);
     if (!made) return NULL;
     if (!head) memory.blocks++;
     memory.bytes += new_size - old_size;
     made->size = new_size;
     return made + 1;
+}
+
+/* For lua_newstate(). Lua tells the kind of object in place of an old size. */
+static inline void *counted_alloc_for_lua(void *context, void *block,
+                                          size_t old_size, size_t new_size)
+{
+    return counted_alloc(context, block, block ? old_size : 0, new_size);
 }
 
 static inline twl_reactor *reactor_new(void)
