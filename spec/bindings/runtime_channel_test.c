@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * runtime_channel_test.c -- channels that a host shares with scripts, from its side. */
 #include <lauxlib.h>
-#include <lua.h>
 
-#include "check.h"
-
-static twl_runtime *open_runtime(void)
-{
-    twl_config config = TWL_CONFIG_INIT;
-    twl_runtime *runtime = NULL;
-
-    config.alloc = counted_alloc;
-    if (!CHECK_INT(0, twl_runtime_open(&config, &runtime))) exit(1);
-    return runtime;
-}
+#include "scripts.h"
 
 static twl_channel *open_channel(size_t capacity)
 {
@@ -26,7 +15,7 @@ static twl_channel *open_channel(size_t capacity)
 }
 
 /* Run a script that sees the module as `channel`, await and run as such. */
-static int load(twl_runtime *runtime, const char *script)
+static int run(twl_runtime *runtime, const char *script)
 {
     static const char HEAD[] = "local channel = require 'twistlua.channel' "
                                "local defer = require 'twistlua.defer' "
@@ -34,18 +23,7 @@ static int load(twl_runtime *runtime, const char *script)
     char text[2000];
 
     snprintf(text, sizeof text, "%s%s", HEAD, script);
-    return twl_runtime_load(runtime, text, strlen(text), "test");
-}
-
-static long global(twl_runtime *runtime, const char *name)
-{
-    lua_State *L = twl_runtime_lua(runtime);
-    long value;
-
-    lua_getglobal(L, name);
-    value = lua_isnumber(L, -1) ? (long)lua_tonumber(L, -1) : -1;
-    lua_pop(L, 1);
-    return value;
+    return load(runtime, text);
 }
 
 static void step_until_idle(twl_runtime *runtime)
@@ -55,42 +33,42 @@ static void step_until_idle(twl_runtime *runtime)
 
 static void is_found_by_the_name_that_the_host_gives(void)
 {
-    twl_runtime *runtime = open_runtime();
+    twl_runtime *runtime = runtime_new((twl_config){0});
     twl_channel *channel = open_channel(3);
 
-    CHECK_INT(TWL_ESCRIPT, load(runtime, "channel.get('orders')"));
+    CHECK_INT(TWL_ESCRIPT, run(runtime, "channel.get('orders')"));
     CHECK_TEXT("test:1: no channel is shared as 'orders'",
                twl_runtime_error(runtime)->message);
     CHECK_INT(0, twl_runtime_share(runtime, "orders", channel));
     CHECK_INT(0, twl_runtime_share(runtime, "the same", channel));
-    CHECK_INT(0, load(runtime, "local c = channel.get('orders') "
-                               "assert(c == channel.get('the same')) "
-                               "assert(c:capacity() == 3)"));
+    CHECK_INT(0, run(runtime, "local c = channel.get('orders') "
+                              "assert(c == channel.get('the same')) "
+                              "assert(c:capacity() == 3)"));
     CHECK_INT(0, twl_runtime_share(runtime, "orders", NULL));
-    CHECK_INT(TWL_ESCRIPT, load(runtime, "channel.get('orders')"));
+    CHECK_INT(TWL_ESCRIPT, run(runtime, "channel.get('orders')"));
     CHECK_INT(TWL_EINVAL, twl_runtime_share(runtime, NULL, channel));
     twl_channel_release(channel); /* the runtime still has it */
-    CHECK_INT(0, load(runtime, "channel.get('the same'):trySend(1)"));
+    CHECK_INT(0, run(runtime, "channel.get('the same'):trySend(1)"));
     twl_runtime_close(runtime);
 }
 
 static void carries_what_c_sends(void)
 {
-    twl_runtime *runtime = open_runtime();
+    twl_runtime *runtime = runtime_new((twl_config){0});
     twl_channel *channel = open_channel(10);
     int mine;
 
     CHECK_INT(0, twl_runtime_share(runtime, "orders", channel));
-    CHECK_INT(0, load(runtime,
-                      "run(function() local c = channel.get('orders') "
-                      "assert(await(c:receive()) == nil) "
-                      "assert(await(c:receive()) == true) "
-                      "local i = await(c:receive()) "
-                      "assert(math.type(i) == 'integer' and i == -7) "
-                      "assert(await(c:receive()) == 0.5) "
-                      "assert(await(c:receive()) == 'a\\0b') "
-                      "assert(type(await(c:receive())) == 'userdata') done = 1 "
-                      "end):addErrback(function(f) done = f.value end)"));
+    CHECK_INT(0, run(runtime,
+                     "run(function() local c = channel.get('orders') "
+                     "assert(await(c:receive()) == nil) "
+                     "assert(await(c:receive()) == true) "
+                     "local i = await(c:receive()) "
+                     "assert(math.type(i) == 'integer' and i == -7) "
+                     "assert(await(c:receive()) == 0.5) "
+                     "assert(await(c:receive()) == 'a\\0b') "
+                     "assert(type(await(c:receive())) == 'userdata') done = 1 "
+                     "end):addErrback(function(f) done = f.value end)"));
     CHECK(twl_runtime_alive(runtime));
     CHECK_INT(0, twl_channel_send(channel, twl_nothing(), 0));
     CHECK_INT(0, twl_channel_send(channel, twl_boolean(true), 0));
@@ -113,7 +91,7 @@ static twl_value received(twl_channel *channel, twl_message **message)
 
 static void carries_what_a_script_sends(void)
 {
-    twl_runtime *runtime = open_runtime();
+    twl_runtime *runtime = runtime_new((twl_config){0});
     twl_channel *channel = open_channel(10);
     twl_message *m;
     twl_value value;
@@ -121,10 +99,10 @@ static void carries_what_a_script_sends(void)
 
     twl_runtime_share(runtime, "orders", channel);
     twl_channel_send(channel, twl_pointer(&mine), 0);
-    CHECK_INT(0, load(runtime, "local c = channel.get('orders') "
-                               "local _, pointer = c:tryReceive() "
-                               "for _, v in ipairs { false, 5, 1.5, 'text', "
-                               "pointer, { 1, c } } do c:trySend(v) end"));
+    CHECK_INT(0, run(runtime, "local c = channel.get('orders') "
+                              "local _, pointer = c:tryReceive() "
+                              "for _, v in ipairs { false, 5, 1.5, 'text', "
+                              "pointer, { 1, c } } do c:trySend(v) end"));
     CHECK_INT(TWL_BOOLEAN, received(channel, &m).kind);
     twl_message_free(m);
     CHECK_INT(5, received(channel, &m).as.integer);
@@ -139,9 +117,9 @@ static void carries_what_a_script_sends(void)
     twl_message_free(m);
     CHECK_INT(TWL_OPAQUE, received(channel, &m).kind);
     CHECK_INT(0, twl_channel_pass(channel, m, 0)); /* C may hand it on */
-    CHECK_INT(0, load(runtime, "local c = channel.get('orders') "
-                               "local _, t = c:tryReceive() "
-                               "assert(t[1] == 1 and t[2] == c)"));
+    CHECK_INT(0, run(runtime, "local c = channel.get('orders') "
+                              "local _, t = c:tryReceive() "
+                              "assert(t[1] == 1 and t[2] == c)"));
     twl_runtime_close(runtime);
     twl_channel_release(channel);
 }
@@ -151,13 +129,14 @@ static void goes_to_another_runtime_when_one_is_closed_that_waits(void)
 {
     static const char RECEIVE[] =
         "channel.get('c'):receive():addBoth(function(v) got = v end)";
-    twl_runtime *first = open_runtime(), *second = open_runtime();
+    twl_runtime *first = runtime_new((twl_config){0});
+    twl_runtime *second = runtime_new((twl_config){0});
     twl_channel *channel = open_channel(1);
 
     twl_runtime_share(first, "c", channel);
     twl_runtime_share(second, "c", channel);
-    CHECK_INT(0, load(first, RECEIVE));
-    CHECK_INT(0, load(second, RECEIVE));
+    CHECK_INT(0, run(first, RECEIVE));
+    CHECK_INT(0, run(second, RECEIVE));
     CHECK_INT(0, twl_channel_send(channel, twl_integer(5), 0));
     step_until_idle(second);
     CHECK_INT(-1, global(second, "got")); /* the first was rung */
@@ -170,13 +149,13 @@ static void goes_to_another_runtime_when_one_is_closed_that_waits(void)
 
 static void loses_what_a_closed_runtime_could_not_send(void)
 {
-    twl_runtime *runtime = open_runtime();
+    twl_runtime *runtime = runtime_new((twl_config){0});
     twl_channel *channel = open_channel(1);
     twl_message *message;
 
     twl_runtime_share(runtime, "c", channel);
-    CHECK_INT(0, load(runtime, "local c = channel.get('c') "
-                               "for i = 1, 3 do c:send({ i }) end"));
+    CHECK_INT(0, run(runtime, "local c = channel.get('c') "
+                              "for i = 1, 3 do c:send({ i }) end"));
     step_until_idle(runtime);
     twl_runtime_close(runtime);
     CHECK_INT(TWL_OPAQUE, received(channel, &message).kind);
@@ -193,7 +172,7 @@ static int close_runtime(lua_State *L)
 
 static void may_be_closed_by_who_receives(void)
 {
-    twl_runtime *runtime = open_runtime();
+    twl_runtime *runtime = runtime_new((twl_config){0});
     twl_channel *channel = open_channel(3);
     lua_State *L = twl_runtime_lua(runtime);
 
@@ -201,11 +180,11 @@ static void may_be_closed_by_who_receives(void)
     lua_pushcclosure(L, close_runtime, 1);
     lua_setglobal(L, "close");
     twl_runtime_share(runtime, "c", channel);
-    CHECK_INT(0, load(runtime,
-                      "local c = channel.get('c') "
-                      "c:receive():addCallback(function() close() end) "
-                      "run(function() await(c:receive()) await(c:receive()) "
-                      "end)"));
+    CHECK_INT(0, run(runtime,
+                     "local c = channel.get('c') "
+                     "c:receive():addCallback(function() close() end) "
+                     "run(function() await(c:receive()) await(c:receive()) "
+                     "end)"));
     twl_channel_send(channel, twl_integer(1), 0);
     while (twl_runtime_step(runtime, 1, 0) == 0 &&
            twl_channel_count(channel) == 1) {

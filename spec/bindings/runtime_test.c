@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * runtime_test.c -- opening, scripts, errors, what nobody handled, closing. */
 #include <lauxlib.h>
-#include <lua.h>
 #include <lualib.h>
 
-#include "check.h"
+#include "scripts.h"
 
 static struct {
     int count;
@@ -24,31 +23,8 @@ static void note_unhandled(twl_runtime *runtime, const twl_error *error)
 
 static twl_runtime *open_runtime(void)
 {
-    twl_config config = TWL_CONFIG_INIT;
-    twl_runtime *runtime = NULL;
-
     memset(&unhandled, 0, sizeof unhandled);
-    config.alloc = counted_alloc;
-    config.on_unhandled = note_unhandled;
-    if (!CHECK_INT(0, twl_runtime_open(&config, &runtime))) exit(1);
-    return runtime;
-}
-
-static int load(twl_runtime *runtime, const char *script)
-{
-    return twl_runtime_load(runtime, script, strlen(script), "test");
-}
-
-/* The global [name] as a number; -1 if it is none. */
-static long global(twl_runtime *runtime, const char *name)
-{
-    lua_State *L = twl_runtime_lua(runtime);
-    long value;
-
-    lua_getglobal(L, name);
-    value = lua_isnumber(L, -1) ? (long)lua_tonumber(L, -1) : -1;
-    lua_pop(L, 1);
-    return value;
+    return runtime_new((twl_config){.on_unhandled = note_unhandled});
 }
 
 /* ---- Opening ------------------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
  * runtime_thread_test.c -- what other threads may do with a runtime, and what they may not. */
 #include <pthread.h>
 
-#include "check.h"
+#include "scripts.h"
 
 static void ignore_unhandled(twl_runtime *runtime, const twl_error *error)
 {
@@ -11,18 +11,7 @@ static void ignore_unhandled(twl_runtime *runtime, const twl_error *error)
 
 static twl_runtime *open_runtime(void)
 {
-    twl_config config = TWL_CONFIG_INIT;
-    twl_runtime *runtime = NULL;
-
-    config.alloc = counted_alloc;
-    config.on_unhandled = ignore_unhandled;
-    if (!CHECK_INT(0, twl_runtime_open(&config, &runtime))) exit(1);
-    return runtime;
-}
-
-static void load(twl_runtime *runtime, const char *script)
-{
-    CHECK_INT(0, twl_runtime_load(runtime, script, strlen(script), "test"));
+    return runtime_new((twl_config){.on_unhandled = ignore_unhandled});
 }
 
 /* ---- The owner --------------------------------------------------------------------------- */
@@ -56,7 +45,7 @@ static void refuses_other_threads(void)
 
     pthread_create(&thread, NULL, trespass, runtime);
     pthread_join(thread, NULL);
-    load(runtime, "x = 1"); /* it is as it was */
+    CHECK_INT(0, load(runtime, "x = 1")); /* it is as it was */
     twl_runtime_close(runtime);
 }
 #endif
@@ -111,8 +100,8 @@ static void is_stopped_by_a_thread(void)
     twl_runtime *runtime = open_runtime();
     pthread_t thread;
 
-    load(runtime, "local reactor = require 'twistlua.reactor'\n"
-                  "reactor:callLater(1000, print)");
+    CHECK_INT(0, load(runtime, "local reactor = require 'twistlua.reactor'\n"
+                               "reactor:callLater(1000, print)"));
     pthread_create(&thread, NULL, stop, runtime);
     CHECK_INT(0, twl_runtime_run(runtime));
     pthread_join(thread, NULL);
@@ -170,7 +159,7 @@ static void settles_each_operation_once(void)
 
     made.count = 0;
     CHECK_INT(0, twl_runtime_register(runtime, "host", "begin", begin));
-    load(runtime, AWAIT_ALL);
+    CHECK_INT(0, load(runtime, AWAIT_ALL));
     CHECK_INT(OPERATIONS, made.count);
     for (int i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, settle_all, &settled[i]);
@@ -202,8 +191,8 @@ static void may_be_closed_while_threads_settle(void)
 
         made.count = 0;
         CHECK_INT(0, twl_runtime_register(runtime, "host", "begin", begin));
-        load(runtime, "local host = require 'host'\n"
-                      "for i = 1, 4 do host.begin() end");
+        CHECK_INT(0, load(runtime, "local host = require 'host'\n"
+                                   "for i = 1, 4 do host.begin() end"));
         for (int i = 0; i < THREADS; i++)
             pthread_create(&threads[i], NULL, settle_late, &made.operations[i]);
         twl_runtime_close(runtime);

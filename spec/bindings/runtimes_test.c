@@ -4,14 +4,13 @@
 #include <arpa/inet.h>
 #include <ev.h>
 #include <lauxlib.h>
-#include <lua.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#include "check.h"
+#include "scripts.h"
 
 enum { SERVERS = 8, CLIENTS = 4, ROUNDS = 50 };
 
@@ -47,17 +46,6 @@ static int close_own(lua_State *L)
     host->closed = true;
     twl_runtime_close(host->runtime);
     return 0;
-}
-
-static long global(twl_runtime *runtime, const char *name)
-{
-    lua_State *L = twl_runtime_lua(runtime);
-    long value;
-
-    lua_getglobal(L, name);
-    value = lua_isnumber(L, -1) ? (long)lua_tonumber(L, -1) : -1;
-    lua_pop(L, 1);
-    return value;
 }
 
 static void set_function(struct host *host, const char *name, lua_CFunction fn)

@@ -1,35 +1,24 @@
 /* SPDX-License-Identifier: MIT
  * sandbox_test.c -- a host's runtime with capabilities: what its scripts get, and what they do not. */
 #include <lauxlib.h>
-#include <lua.h>
 #include <lualib.h>
 
 #include "../../bindings/context.h"
-#include "check.h"
+#include "scripts.h"
 
 static twl_runtime *open_with(const char *word)
 {
     const char *words[] = {word, NULL};
-    twl_config config = TWL_CONFIG_INIT;
-    twl_runtime *runtime = NULL;
 
-    config.alloc = counted_alloc;
-    config.capabilities = words;
-    if (!CHECK_INT(0, twl_runtime_open(&config, &runtime))) exit(1);
-    return runtime;
-}
-
-static int run(twl_runtime *runtime, const char *script)
-{
-    return twl_runtime_load(runtime, script, strlen(script), "test");
+    return runtime_new((twl_config){.capabilities = words});
 }
 
 static void permits_what_is_named(void)
 {
     twl_runtime *runtime = open_with("env=HOME");
 
-    CHECK_INT(0, run(runtime, "assert(os.getenv 'HOME')"));
-    CHECK(run(runtime, "os.getenv 'PATH'") < 0);
+    CHECK_INT(0, load(runtime, "assert(os.getenv 'HOME')"));
+    CHECK(load(runtime, "os.getenv 'PATH'") < 0);
     CHECK_TEXT("PermissionError", twl_runtime_error(runtime)->kind);
     CHECK_TEXT("reading the variable PATH is not permitted (--allow-env=PATH)",
                twl_runtime_error(runtime)->message);
@@ -40,23 +29,20 @@ static void permits_nothing_by_an_empty_list(void)
 {
     twl_runtime *runtime = open_with(NULL);
 
-    CHECK_INT(0, run(runtime, "assert(not io.open '/etc/passwd')"));
-    CHECK_INT(0, run(runtime, "assert(require 'twistlua.defer')"));
-    CHECK(run(runtime, "require('twistlua.reactor'):listenTCP(0, "
-                       "require('twistlua.protocol').Factory())") < 0);
+    CHECK_INT(0, load(runtime, "assert(not io.open '/etc/passwd')"));
+    CHECK_INT(0, load(runtime, "assert(require 'twistlua.defer')"));
+    CHECK(load(runtime, "require('twistlua.reactor'):listenTCP(0, "
+                        "require('twistlua.protocol').Factory())") < 0);
     CHECK_TEXT("PermissionError", twl_runtime_error(runtime)->kind);
     twl_runtime_close(runtime);
 }
 
 static void permits_everything_without_a_list(void)
 {
-    twl_config config = TWL_CONFIG_INIT;
-    twl_runtime *runtime = NULL;
+    twl_runtime *runtime = runtime_new((twl_config){0});
 
-    config.alloc = counted_alloc;
-    CHECK_INT(0, twl_runtime_open(&config, &runtime));
-    CHECK_INT(0, run(runtime, "assert(io.open '/etc/passwd'):close()"));
-    CHECK_INT(0, run(runtime, "assert(debug.getregistry())"));
+    CHECK_INT(0, load(runtime, "assert(io.open '/etc/passwd'):close()"));
+    CHECK_INT(0, load(runtime, "assert(debug.getregistry())"));
     twl_runtime_close(runtime);
 }
 
@@ -65,8 +51,8 @@ static void keeps_scripts_from_ending_the_process(void)
 {
     twl_runtime *runtime = open_with("run");
 
-    CHECK(run(runtime, "os.exit(3)") < 0);
-    CHECK(run(runtime, "os.setlocale 'C'") < 0);
+    CHECK(load(runtime, "os.exit(3)") < 0);
+    CHECK(load(runtime, "os.setlocale 'C'") < 0);
     twl_runtime_close(runtime);
 }
 
@@ -74,10 +60,10 @@ static void keeps_runtimes_apart(void)
 {
     twl_runtime *one = open_with("read=/etc"), *other = open_with("read=/usr");
 
-    CHECK_INT(0, run(one, "assert(io.open '/etc/passwd')"));
-    CHECK_INT(0, run(other, "assert(not io.open '/etc/passwd')"));
+    CHECK_INT(0, load(one, "assert(io.open '/etc/passwd')"));
+    CHECK_INT(0, load(other, "assert(not io.open '/etc/passwd')"));
     twl_runtime_close(one);
-    CHECK_INT(0, run(other, "assert(not io.open '/etc/passwd')"));
+    CHECK_INT(0, load(other, "assert(not io.open '/etc/passwd')"));
     twl_runtime_close(other);
 }
 
@@ -113,11 +99,11 @@ static void confines_a_state_of_the_host(void)
     luaL_openlibs(L);
     config.capabilities = words;
     CHECK_INT(0, twl_runtime_attach(L, &config, &runtime));
-    CHECK_INT(0, run(runtime, "assert(not io.open '/etc/passwd')"));
-    CHECK_INT(0, run(runtime, "assert(not package.loadlib)"));
-    CHECK_INT(0, run(runtime, "assert(not debug.getregistry)"));
-    CHECK_INT(0, run(runtime, "assert(not load(string.dump(print ~= 1 and "
-                              "function() end)))"));
+    CHECK_INT(0, load(runtime, "assert(not io.open '/etc/passwd')"));
+    CHECK_INT(0, load(runtime, "assert(not package.loadlib)"));
+    CHECK_INT(0, load(runtime, "assert(not debug.getregistry)"));
+    CHECK_INT(0, load(runtime, "assert(not load(string.dump(print ~= 1 and "
+                               "function() end)))"));
     twl_runtime_close(runtime);
     lua_close(L);
 }
@@ -165,9 +151,9 @@ static void learns_names_from_its_own_resolver(void)
     CHECK_INT(
         0, twl_resolver_configure(
                twl__context_open(twl_runtime_lua(runtime))->reactor, &names));
-    CHECK_INT(0, run(runtime, script));
+    CHECK_INT(0, load(runtime, script));
     CHECK_INT(0, twl_runtime_run(runtime));
-    CHECK_INT(0, run(runtime, "assert(done == 1)"));
+    CHECK_INT(0, load(runtime, "assert(done == 1)"));
     twl_runtime_close(runtime);
     unlink(hosts);
 }
@@ -189,7 +175,7 @@ static void opens_or_says_that_memory_is_short(void)
     }
     memory.fail_at = 0;
     if (!CHECK_INT(0, rc)) return;
-    CHECK_INT(0, run(runtime, "assert(io.open '/etc/passwd')"));
+    CHECK_INT(0, load(runtime, "assert(io.open '/etc/passwd')"));
     twl_runtime_close(runtime);
 }
 
