@@ -55,6 +55,7 @@ typedef struct twl_context {
     struct twl__class websockets;
     struct twl__class channels, channel_waits;
     struct twl__masks masks;
+    int protocols; /* the reference of those of transports, by their slots */
     struct twl__arrival arrival;        /* for a dataReceived that is in C */
     const struct twl__serving *serving; /* of HTTP: the innermost, or NULL */
     int works_pending;                  /* with a pool, and wanted */

@@ -464,7 +464,7 @@ void twl__open_transport(lua_State *L, twl_context *context)
     lua_pushcclosure(L, transport_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    twl__transport_events_open(L);
+    twl__transport_events_open(L, context);
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &HELD_KEY);
     lua_newtable(L);

@@ -94,6 +94,6 @@ void twl__transport_tls_methods(lua_State *L, twl_context *context);
 void twl__transport_tls_functions(lua_State *L, twl_context *context);
 
 /* Prepare the registry, once. [-0, +0] */
-void twl__transport_events_open(lua_State *L);
+void twl__transport_events_open(lua_State *L, twl_context *context);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "tls.h"
 
-static const char LOST_KEY, FAILURES_KEY, PROTOCOLS_KEY;
+static const char LOST_KEY, FAILURES_KEY;
 
 struct event {
     struct twl__transport *transport;
@@ -20,14 +20,14 @@ struct event {
 void twl__transport_push_protocol(lua_State *L,
                                   struct twl__transport *transport)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, transport->context->protocols);
     lua_rawgeti(L, -1, transport->slot);
     lua_replace(L, -2);
 }
 
 void twl__transport_set_protocol(lua_State *L, struct twl__transport *transport)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, transport->context->protocols);
     lua_insert(L, -2);
     lua_rawseti(L, -2, transport->slot);
     lua_pop(L, 1);
@@ -242,10 +242,10 @@ void twl__transport_set_lost(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &LOST_KEY);
 }
 
-void twl__transport_events_open(lua_State *L)
+void twl__transport_events_open(lua_State *L, twl_context *context)
 {
     lua_newtable(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &FAILURES_KEY);
     lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &PROTOCOLS_KEY);
+    context->protocols = luaL_ref(L, LUA_REGISTRYINDEX);
 }
