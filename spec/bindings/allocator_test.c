@@ -19,11 +19,12 @@ enum { FAMINE = 40, STEP = 1 };
 #endif
 
 static struct {
+    const char *script;
     size_t requests; /* that it makes when all goes well; 0: not known yet */
     size_t children, bad;
 } session;
 
-static const char SCRIPT[] =
+static const char BASE[] =
     "local log = require 'twistlua.log'\n"
     "log.publisher:beginLoggingTo {}\n"
     "local defer, protocol = require 'twistlua.defer', require "
@@ -77,6 +78,65 @@ static const char SCRIPT[] =
     "defer.fail('never handled')\n"
     "reactor:run { installSignalHandlers = false }\n";
 
+/* A site is asked for what it answers at once, later, and not at all. */
+static const char WEB[] =
+    "local log = require 'twistlua.log'\n"
+    "log.publisher:beginLoggingTo {}\n"
+    "local defer = require 'twistlua.defer'\n"
+    "local protocol = require 'twistlua.protocol'\n"
+    "local resource = require 'twistlua.web.resource'\n"
+    "local server = require 'twistlua.web.server'\n"
+    "require 'twistlua.reactor.network'\n"
+    "require 'twistlua.web.http_headers'\n"
+    "require 'twistlua.web.http.content'\n"
+    "require 'twistlua.web.http.error_page'\n"
+    "count()\n"
+    "local reactor = require 'twistlua.reactor'\n"
+    "for i = 1, 40 do\n"
+    "  reactor:callLater(i * 0.004, function() reactor:crash() end)\n"
+    "end\n"
+    "local waiting = defer.Deferred()\n"
+    "local Leaf = resource.Resource:extend('Leaf')\n"
+    "Leaf.isLeaf = true\n"
+    "function Leaf:render_GET(request)\n"
+    "  request:setHeader('a', 'b')\n"
+    "  if request.uri == '/wait' then defer.await(waiting) end\n"
+    "  if request.uri == '/raise' then error('raised') end\n"
+    "  if request.uri == '/own' then\n"
+    "    request.own = 1\n"
+    "    request.responseHeaders:addRawHeader('x', 'y')\n"
+    "  end\n"
+    "  return request.uri\n"
+    "end\n"
+    "function Leaf:render_POST(request)\n"
+    "  return request.content:read('a')\n"
+    "end\n"
+    "local function get(uri)\n"
+    "  return ('GET %s HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n'):format(uri)\n"
+    "end\n"
+    "local pieces = {\n"
+    "  get('/'), 'GET /a', ' HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n',\n"
+    "  get('/own') .. get('/raise')\n"
+    "    .. 'POST / HTTP/1.1\\r\\nHost: h\\r\\nContent-Length: 4\\r\\n\\r\\nbo',\n"
+    "  'dy' .. get('/b') .. get('/wait') .. get('/c'),\n"
+    "  'GET / HTTP/1.0\\r\\n\\r\\n',\n"
+    "}\n"
+    "local Client = protocol.Protocol:extend('Client')\n"
+    "function Client:connectionMade() self:send(1) end\n"
+    "function Client:send(at)\n"
+    "  if at == #pieces then waiting:callback(1) end\n"
+    "  if not pieces[at] then return end\n"
+    "  self.transport:write(pieces[at])\n"
+    "  reactor:callLater(0.001, self.send, self, at + 1)\n"
+    "end\n"
+    "local cf = protocol.ClientFactory.forProtocol(Client)\n"
+    "function cf:clientConnectionLost() reactor:stop() end\n"
+    "function cf:clientConnectionFailed() reactor:stop() end\n"
+    "local local_ = { interface = '127.0.0.1' }\n"
+    "local port = reactor:listenTCP(0, server.Site(Leaf()), local_)\n"
+    "reactor:connectTCP('127.0.0.1', port:getHost().port, cf)\n"
+    "reactor:run { installSignalHandlers = false }\n";
+
 /* Child n is refused its n-th request. */
 static bool be_child(size_t n)
 {
@@ -113,7 +173,7 @@ static int run_script(lua_State *L)
     luaL_openlibs(L);
     luaL_requiref(L, "twistlua", luaopen_twistlua, 0);
     lua_register(L, "count", count);
-    if (luaL_loadstring(L, SCRIPT) != LUA_OK) return lua_error(L);
+    if (luaL_loadstring(L, session.script) != LUA_OK) return lua_error(L);
     lua_call(L, 0, 0);
     return 0;
 }
@@ -134,9 +194,10 @@ static int play(void)
     return status;
 }
 
-static void refuse(size_t in_a_row)
+static void refuse(const char *script, size_t in_a_row)
 {
     memset(&session, 0, sizeof session);
+    session.script = script;
     CHECK_INT(LUA_OK, play());
     CHECK(memory.requests > 100);
     session.requests = memory.requests;
@@ -148,12 +209,22 @@ static void refuse(size_t in_a_row)
 
 static void survives_a_refusal(void)
 {
-    refuse(1);
+    refuse(BASE, 1);
 }
 
 static void survives_a_famine(void)
 {
-    refuse(FAMINE);
+    refuse(BASE, FAMINE);
+}
+
+static void a_site_survives_a_refusal(void)
+{
+    refuse(WEB, 1);
+}
+
+static void a_site_survives_a_famine(void)
+{
+    refuse(WEB, FAMINE);
 }
 
 int main(void)
@@ -161,5 +232,7 @@ int main(void)
     check_begin();
     RUN(survives_a_refusal);
     RUN(survives_a_famine);
+    RUN(a_site_survives_a_refusal);
+    RUN(a_site_survives_a_famine);
     return check_end();
 }
