@@ -130,6 +130,15 @@ static int stop(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+/* What a handler returns that answers by itself: Request.NOT_DONE_YET. */
+static bool is_answered_by_itself(lua_State *L)
+{
+    enum { NOT_DONE_YET = 1 };
+
+    return lua_isinteger(L, BODY_AT) &&
+           lua_tointeger(L, BODY_AT) == NOT_DONE_YET;
+}
+
 /* The body is there. Whether the next request may be served. */
 static bool answer(lua_State *L, const struct batch *batch)
 {
@@ -144,12 +153,14 @@ static bool answer(lua_State *L, const struct batch *batch)
         twl__http_be_over(L, CHANNEL_AT);
         return true;
     }
-    member(L, REQUEST_AT, ANSWER);
-    lua_pushvalue(L, REQUEST_AT);
-    lua_pushvalue(L, TARGET_AT);
-    lua_pushvalue(L, BODY_AT);
-    lua_pushboolean(L, written);
-    lua_callk(L, 4, 0, 0, stop);
+    if (!is_answered_by_itself(L)) {
+        member(L, REQUEST_AT, ANSWER);
+        lua_pushvalue(L, REQUEST_AT);
+        lua_pushvalue(L, TARGET_AT);
+        lua_pushvalue(L, BODY_AT);
+        lua_pushboolean(L, written);
+        lua_callk(L, 4, 0, 0, stop);
+    }
     return !is_set(L, CHANNEL_AT, REQUEST);
 }
 

@@ -154,6 +154,18 @@ describe("http1.serve", function()
       assert.same({ channel._request, #TWO // 2 + 1 }, { answers[1][1], channel._at })
     end)
 
+    it("asks nobody about a handler that answers by itself", function()
+      local channel
+      local leaf = { render_GET = function(_, request)
+        if request.uri == "/now" then channel._request = false end
+        return require("twistlua.web.server").NOT_DONE_YET
+      end }
+      channel = siteWith("GET /now HTTP/1.0\r\n\r\nGET /later HTTP/1.0\r\n\r\n" .. TWO, leaf)
+      serve(channel)
+      assert.same({ {}, "/later" }, { answers, channel._request.uri })
+      assert.equal(TWO, channel._input:sub(channel._at))
+    end)
+
     it("calls a render of the resource's own", function()
       local channel = siteWith(TWO, { render = function(self, request) return self.isLeaf and request end })
       serve(channel)

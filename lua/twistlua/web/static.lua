@@ -270,17 +270,13 @@ end
 local Below = Resource:extend("File")
 Below.isLeaf = true
 
-function Below:init(file, name)
-  self._file, self._name = file, name
-end
-
 function Below:render_GET(request)
   return self._file:serve(request, { self._name, table.unpack(request.postpath) })
 end
 
 ---Children that were put are found first.
 function File:getChild(name, _request)
-  return Below(self, name)
+  return setmetatable({ _file = self, _name = name }, Below)
 end
 
 function File:render_GET(request)

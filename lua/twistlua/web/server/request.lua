@@ -12,7 +12,7 @@ local http     = require "twistlua.web.http.request"
 ---@operator call(...): twistlua.web.Request
 local Request = http.Request:extend("Request")
 
----What a handler returns that finishes the response later.
+---What a handler returns that finishes the response later. core.http1.serve knows it, too.
 Request.NOT_DONE_YET = 1
 
 function http.LATER.site(request) return request.channel.factory end
