@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "capabilities.h"
+#include "file.h"
 
 enum { FIRST_READ = 64 * 1024, TRIES = 100 };
 
@@ -118,7 +119,7 @@ int twl_module_read(const twl_capabilities *capabilities, const char *path,
 
 /* ---- Writing ------------------------------------------------------------------ */
 
-static int write_all(int fd, const char *bytes, size_t length)
+int twl__file_write_all(int fd, const char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t count = write(fd, bytes, length);
@@ -138,7 +139,7 @@ static int write_in_place(const struct twl__place *place, const char *bytes,
     how |= flags & TWL_FILE_APPEND ? O_APPEND : O_TRUNC;
     if (flags & TWL_FILE_NEW) how |= O_EXCL;
     if ((fd = twl__place_open(place, how, mode)) < 0) return fd;
-    return close_written(fd, write_all(fd, bytes, length));
+    return close_written(fd, twl__file_write_all(fd, bytes, length));
 }
 
 /* A file beside [place] that nobody else has; its name in [name]. */
@@ -189,7 +190,7 @@ static int write_beside(const struct twl__place *place, const char *bytes,
     if (!name) return TWL_ENOMEM;
     if ((rc = fd = open_beside(place, mode, name, size)) < 0) goto done;
     rc = take_mode(fd, place);
-    if (rc == 0) rc = write_all(fd, bytes, length);
+    if (rc == 0) rc = twl__file_write_all(fd, bytes, length);
     if (rc == 0 && fsync(fd) < 0) rc = -errno;
     rc = close_written(fd, rc);
     if (rc == 0 && renameat(directory, name, directory, place->name) < 0)

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "file.h"
+
 #ifdef __linux__
 #include <sys/mman.h>
 
@@ -29,13 +31,9 @@ static int make(void)
 
 static int fill(int fd, const char *bytes, size_t length)
 {
-    while (length > 0) {
-        ssize_t count = write(fd, bytes, length);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return -errno;
-        bytes += count;
-        length -= (size_t)count;
-    }
+    int rc = twl__file_write_all(fd, bytes, length);
+
+    if (rc < 0) return rc;
     return fcntl(fd, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
 }
 
