@@ -133,19 +133,12 @@ static int attempt(lua_State *L)
 
 /* ---- Opening ------------------------------------------------------------------------------ */
 
-static void push_upvalues(lua_State *L, twl__deferreds *all, int class)
-{
-    lua_pushlightuserdata(L, all->context);
-    lua_pushvalue(L, class);
-    lua_pushlightuserdata(L, all);
-}
-
 void twl__attempt_open(lua_State *L, twl__deferreds *all, int class)
 {
-    push_upvalues(L, all, class);
+    twl__deferreds_push_upvalues(L, all, class);
     lua_pushcclosure(L, attempt, 3);
     lua_setfield(L, -2, "attempt");
-    push_upvalues(L, all, class);
+    twl__deferreds_push_upvalues(L, all, class);
     lua_pushcclosure(L, conclude, 3);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &CONCLUDE_KEY);
 }

@@ -150,6 +150,14 @@ void *twl__object_of(lua_State *L, struct twl__class *class, int index);
 /* Likewise, or NULL where it is something else. [-0, +0] */
 void *twl__object_test(lua_State *L, struct twl__class *class, int index);
 
+/* The userdata at [index] if [metatable], no relative index, is where its own is. [-0, +0] */
+void *twl__object_like(lua_State *L, int index, int metatable);
+
+/* The userdata at [index] if it has [size] bytes, or more, of which the first are the pointer
+ * [mark]: for objects whose metatables differ, or that have none. */
+void *twl__object_marked(lua_State *L, int index, size_t size,
+                         const void *mark);
+
 /* Anchor the userdata at [index]; its [slot] is 0 exactly while it is not anchored, and both
  * functions do nothing when there is nothing to do. [-0, +0] */
 void twl__anchor(lua_State *L, struct twl__class *class, int *slot, int index);

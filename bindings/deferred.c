@@ -223,6 +223,13 @@ void twl__deferreds_push(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ALL_KEY);
 }
 
+void twl__deferreds_push_upvalues(lua_State *L, twl__deferreds *all, int class)
+{
+    lua_pushlightuserdata(L, all->context);
+    lua_pushvalue(L, class);
+    lua_pushlightuserdata(L, all);
+}
+
 twl__lua_deferred *twl__deferred_push_sized(lua_State *L, size_t size)
 {
     twl__lua_deferred *self;

@@ -121,6 +121,9 @@ typedef struct twl__run {
 #define twl__deferreds_of(L)                                                   \
     ((twl__deferreds *)lua_touserdata(L, lua_upvalueindex(3)))
 
+/* Push all three, the metatable from [class]. [-0, +3] */
+void twl__deferreds_push_upvalues(lua_State *L, twl__deferreds *all, int class);
+
 #define TWL__ALL_OF(d) ((twl__deferreds *)(void *)(d)->host)
 #define TWL__LUA_DEFERRED(d) ((twl__lua_deferred *)(void *)(d))
 

@@ -6,6 +6,8 @@
 #ifndef TWL_HTTP_H
 #define TWL_HTTP_H
 
+#include <string.h>
+
 #include "context.h"
 
 /* User value 1 of a head is the string that it was parsed from. */
@@ -124,6 +126,11 @@ struct twl__out {
 };
 
 void twl__out_bytes(struct twl__out *out, const char *bytes, size_t length);
+
+static inline void twl__out_text(struct twl__out *out, const char *text)
+{
+    twl__out_bytes(out, text, strlen(text));
+}
 
 /* The line of a field. */
 void twl__out_field(struct twl__out *out, const char *name, size_t name_length,

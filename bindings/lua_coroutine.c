@@ -312,9 +312,7 @@ static const luaL_Reg functions[] = {{"await", await},
 
 void twl__coroutine_open(lua_State *L, twl__deferreds *all, int class)
 {
-    lua_pushlightuserdata(L, all->context);
-    lua_pushvalue(L, class);
-    lua_pushlightuserdata(L, all);
+    twl__deferreds_push_upvalues(L, all, class);
     luaL_setfuncs(L, functions, 3);
     twl__task_open(L);
     twl__attempt_open(L, all, class);

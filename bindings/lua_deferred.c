@@ -371,9 +371,7 @@ static const luaL_Reg functions[] = {{"new", new},
 static void register_all(lua_State *L, twl__deferreds *all,
                          const luaL_Reg *list, int class, int table)
 {
-    lua_pushlightuserdata(L, all->context);
-    lua_pushvalue(L, class);
-    lua_pushlightuserdata(L, all);
+    twl__deferreds_push_upvalues(L, all, class);
     if (table) lua_pushvalue(L, table);
     luaL_setfuncs(L, list, table ? 4 : 3);
 }

@@ -172,11 +172,6 @@ void twl__out_bytes(struct twl__out *out, const char *bytes, size_t length)
     out->room -= length;
 }
 
-static void out_text(struct twl__out *out, const char *text)
-{
-    twl__out_bytes(out, text, strlen(text));
-}
-
 void twl__out_field(struct twl__out *out, const char *name, size_t name_length,
                     const char *value, size_t length)
 {
@@ -290,18 +285,18 @@ static void out_argument(lua_State *L, int index, struct twl__out *out)
 static void out_message(lua_State *L, struct twl__out *out)
 {
     out_argument(L, START, out);
-    out_text(out, "\r\n");
+    twl__out_text(out, "\r\n");
     out_argument(L, LINES, out);
     twl__out_store(L, STORE, out);
     if (lua_isinteger(L, LENGTH))
         twl__out_length(out, (uint64_t)lua_tointeger(L, LENGTH));
     else if (lua_toboolean(L, LENGTH))
-        out_text(out, "Transfer-Encoding: chunked\r\n");
+        twl__out_text(out, "Transfer-Encoding: chunked\r\n");
     if (lua_toboolean(L, CONNECTION))
-        out_text(out, *luaL_checkstring(L, CONNECTION) == 'c'
-                          ? "Connection: close\r\n"
-                          : "Connection: keep-alive\r\n");
-    out_text(out, "\r\n");
+        twl__out_text(out, *luaL_checkstring(L, CONNECTION) == 'c'
+                               ? "Connection: close\r\n"
+                               : "Connection: keep-alive\r\n");
+    twl__out_text(out, "\r\n");
     out_argument(L, BODY, out);
 }
 

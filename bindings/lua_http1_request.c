@@ -43,13 +43,7 @@ void twl__request_push(lua_State *L, const twl_http1_head *parsed,
 
 struct twl__request *twl__request_test(lua_State *L, int index)
 {
-    struct twl__request *request =
-        lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
-
-    return request && lua_rawlen(L, index) >= sizeof *request &&
-                   request->mark == &MARK
-               ? request
-               : NULL;
+    return twl__object_marked(L, index, sizeof(struct twl__request), &MARK);
 }
 
 struct twl__request *twl__request_check(lua_State *L, int index)

@@ -54,20 +54,19 @@ static void out_string(lua_State *L, int index, struct twl__out *out)
 
 static void out_start(struct twl__out *out, int code)
 {
-    static const char OK[] = "HTTP/1.1 200 OK\r\n";
     char start[] = "HTTP/1.1 000 ";
     const char *reason;
 
     if (code == 200) {
-        twl__out_bytes(out, OK, sizeof OK - 1);
+        twl__out_text(out, "HTTP/1.1 200 OK\r\n");
         return;
     }
     reason = twl_http1_reason(code);
     for (char *digit = strchr(start, ' ') + 3; *digit != ' '; code /= 10)
         *digit-- = (char)('0' + code % 10);
-    twl__out_bytes(out, start, sizeof start - 1);
-    twl__out_bytes(out, reason, strlen(reason));
-    twl__out_bytes(out, "\r\n", 2);
+    twl__out_text(out, start);
+    twl__out_text(out, reason);
+    twl__out_text(out, "\r\n");
 }
 
 /* The store is at the top. [-1, +0] */
@@ -95,14 +94,9 @@ static void out_response(lua_State *L, const struct twl__response *response,
 struct twl__transport *twl__http_transport(lua_State *L, int channel,
                                            struct twl__transport *known)
 {
-    bool ours;
-
     if (get(L, channel, TRANSPORT) != LUA_TUSERDATA) return NULL;
     if (lua_touserdata(L, -1) == known) return known;
-    if (!lua_getmetatable(L, -1)) return NULL;
-    ours = lua_rawequal(L, -1, lua_upvalueindex(TRANSPORTS));
-    lua_pop(L, 1);
-    return ours ? lua_touserdata(L, -1) : NULL;
+    return twl__object_like(L, -1, lua_upvalueindex(TRANSPORTS));
 }
 
 bool twl__http_respond(lua_State *L, const struct twl__response *response)

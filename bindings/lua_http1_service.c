@@ -9,13 +9,7 @@ enum { FACTORY_AT = 1, LIMITS_AT, CLASS_AT, METATABLE_AT };
 
 struct twl__service *twl__service_test(lua_State *L, int index)
 {
-    struct twl__service *service =
-        lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
-
-    return service && lua_rawlen(L, index) == sizeof *service &&
-                   service->mark == &MARK
-               ? service
-               : NULL;
+    return twl__object_marked(L, index, sizeof(struct twl__service), &MARK);
 }
 
 /* Whether requests of the class are processed as those of sites usually are. */

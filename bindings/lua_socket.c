@@ -59,17 +59,6 @@ static int socket_connect(lua_State *L)
     return 2;
 }
 
-static bool is_open(lua_State *L, const struct raw *raw)
-{
-    bool same;
-
-    if (!raw || !lua_getmetatable(L, -1)) return false;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &twl__context_of(L)->sockets);
-    same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same && raw->fd >= 0;
-}
-
 /* The sockets of the list at [list], behind those that are there already. */
 static int add_interests(lua_State *L, int list, bool write,
                          twl_raw_interest *interests, int count)
@@ -84,8 +73,8 @@ static int add_interests(lua_State *L, int list, bool write,
         const struct raw *raw;
 
         lua_geti(L, list, i);
-        raw = lua_touserdata(L, -1);
-        if (!is_open(L, raw))
+        raw = twl__object_test(L, &twl__context_of(L)->sockets, -1);
+        if (!raw || raw->fd < 0)
             luaL_error(L, "number %I is no socket that is open", i);
         interests[count].fd = raw->fd;
         interests[count].write = write;

@@ -53,15 +53,31 @@ void *twl__object_new(lua_State *L, struct twl__class *class, size_t size,
     return object;
 }
 
-void *twl__object_check(lua_State *L, int index)
+void *twl__object_like(lua_State *L, int index, int metatable)
 {
     void *object = lua_touserdata(L, index);
+    bool same;
 
-    if (object && lua_getmetatable(L, index)) {
-        bool same = lua_rawequal(L, -1, lua_upvalueindex(2));
-        lua_pop(L, 1);
-        if (same) return object;
-    }
+    if (!object || !lua_getmetatable(L, index)) return NULL;
+    same = lua_rawequal(L, -1, metatable);
+    lua_pop(L, 1);
+    return same ? object : NULL;
+}
+
+void *twl__object_marked(lua_State *L, int index, size_t size, const void *mark)
+{
+    const void **object =
+        lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
+
+    return object && lua_rawlen(L, index) >= size && *object == mark ? object
+                                                                     : NULL;
+}
+
+void *twl__object_check(lua_State *L, int index)
+{
+    void *object = twl__object_like(L, index, lua_upvalueindex(2));
+
+    if (object) return object;
     lua_getfield(L, lua_upvalueindex(2), "__name");
     luaL_typeerror(L, index, lua_tostring(L, -1));
     return NULL;
@@ -69,14 +85,13 @@ void *twl__object_check(lua_State *L, int index)
 
 void *twl__object_test(lua_State *L, struct twl__class *class, int index)
 {
-    void *object = lua_touserdata(L, index);
-    bool same;
+    void *object;
 
-    if (!object || !lua_getmetatable(L, index)) return NULL;
+    index = lua_absindex(L, index);
     lua_rawgetp(L, LUA_REGISTRYINDEX, class);
-    same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? object : NULL;
+    object = twl__object_like(L, index, lua_gettop(L));
+    lua_pop(L, 1);
+    return object;
 }
 
 void *twl__object_of(lua_State *L, struct twl__class *class, int index)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * openfile_respond.c -- a request for all of a file, answered in one step where nothing is special
  * about either. web/static/response.lua answers all others. */
-#include <string.h>
-
 #include "http.h"
 #include "openfile.h"
 
@@ -41,24 +39,19 @@ static void out_string(lua_State *L, int index, struct twl__out *out)
     twl__out_bytes(out, bytes, length);
 }
 
-static void out_literal(const char *bytes, struct twl__out *out)
-{
-    twl__out_bytes(out, bytes, strlen(bytes));
-}
-
 /* The connection goes on or ends as was asked. */
 static void out_head(lua_State *L, const twl_http1_head *asked, uint64_t size,
                      struct twl__out *out)
 {
-    out_literal("HTTP/1.1 200 OK\r\n", out);
+    twl__out_text(out, "HTTP/1.1 200 OK\r\n");
     out_string(L, COMMON_AT, out);
     out_string(L, LINES_AT, out);
     twl__out_length(out, size);
     if (!asked->keep_alive)
-        out_literal("Connection: close\r\n", out);
+        twl__out_text(out, "Connection: close\r\n");
     else if (asked->minor == 0)
-        out_literal("Connection: keep-alive\r\n", out);
-    twl__out_bytes(out, "\r\n", 2);
+        twl__out_text(out, "Connection: keep-alive\r\n");
+    twl__out_text(out, "\r\n");
 }
 
 /* Head and body leave together. */

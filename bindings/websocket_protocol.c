@@ -25,16 +25,9 @@ enum { PROTOCOL = 1 };
 /* Push the field of the protocol, and return it if it is a userdata of the class. [-0, +1] */
 static void *get_object(lua_State *L, enum upvalue name, enum upvalue class)
 {
-    void *object;
-    bool same;
-
     lua_pushvalue(L, lua_upvalueindex(name));
     lua_rawget(L, PROTOCOL);
-    object = lua_touserdata(L, -1);
-    if (!object || !lua_getmetatable(L, -1)) return NULL;
-    same = lua_rawequal(L, -1, lua_upvalueindex(class));
-    lua_pop(L, 1);
-    return same ? object : NULL;
+    return twl__object_like(L, -1, lua_upvalueindex(class));
 }
 
 static struct twl__codec *push_codec(lua_State *L)
