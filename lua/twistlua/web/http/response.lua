@@ -96,7 +96,13 @@ HTTPChannel.respondPlainly = http1.respond
 ---@param request twistlua.web.HTTPRequest
 ---@param body string
 function HTTPChannel:respond(request, body)
-  local length = respond(self, request, request._store, body)
+  self:wasSent(request, respond(self, request, request._store, body))
+end
+
+---The whole response is written.
+---@param request twistlua.web.HTTPRequest
+---@param length integer bytes of its body
+function HTTPChannel:wasSent(request, length)
   if self.factory.log then request.sentLength = length end
   self:requestDone(request)
 end

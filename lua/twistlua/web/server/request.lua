@@ -56,10 +56,8 @@ end
 
 -- Answer with `body`, which `target` has rendered, and which may have been written at once.
 local function answer(request, target, body, written)
-  local channel = request.channel
   if written then
-    if channel.factory.log then request.sentLength = #body end
-    return channel:requestDone(request)
+    return request.channel:wasSent(request, #body)
   elseif type(body) == "string" then
     return settle(request, body)
   elseif body == Request.NOT_DONE_YET then

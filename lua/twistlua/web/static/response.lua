@@ -106,11 +106,9 @@ end
 ---@return boolean done false where there is more to decide
 function response.sendWhole(request, file, info)
   local channel = request.channel
-  local factory = channel.factory
   channel:sendsFiles()   -- sets the socket up for it
-  if not respond(file, request, channel.transport, factory.lines, info.lines, info.varies) then return false end
-  if factory.log then request.sentLength = info.size end
-  channel:requestDone(request)
+  if not respond(file, request, channel.transport, channel.factory.lines, info.lines, info.varies) then return false end
+  channel:wasSent(request, info.size)
   return true
 end
 
