@@ -84,7 +84,7 @@ local function those_with(found, row)
 end
 
 function group.run(options, rows)
-  options.load = shell.compile("load", "load/*.c", "-lssl -lcrypto")
+  options.load = shell.compile_load()
   options.libev_server = shell.compile("libev_server", "servers/libev_server.c", "-lev")
   local found = contenders.find(options, NAMES)
   for _, row in ipairs(rows) do

@@ -25,7 +25,7 @@ group.rows = {
 ---What a contender's program needs beside its own source.
 local function needs(options, name)
   local runtime = shell.quote(options.root .. "/runtime")
-  if name == "twistlua" then return ("-I%s %s/http1*.c"):format(runtime, runtime) end
+  if name == "twistlua" then return ("-I%s %s/http1*.c %s/abi.c"):format(runtime, runtime, runtime) end
   if name == "http_parser" then return "-lhttp_parser" end
   return "-isystem /usr/share/include/llhttp -Wno-unused /usr/share/llhttp/*.c"
 end

@@ -39,6 +39,11 @@ function shell.compile(name, sources, libraries)
   return program
 end
 
+---@return string path of the load generator
+function shell.compile_load()
+  return shell.compile("load", "load/*.c", "-lssl -lcrypto")
+end
+
 ---@return string path
 function shell.compile_go(name, source)
   local program = build .. "/" .. name

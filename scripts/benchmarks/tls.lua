@@ -66,7 +66,7 @@ local function load_command(options, contender, row, folder)
 end
 
 function group.run(options, rows)
-  options.load = shell.compile("load", "load/*.c", "-lssl -lcrypto")
+  options.load = shell.compile_load()
   options.tls_server = shell.compile("tls_server", "servers/tls_server.c", "-lev -lssl -lcrypto")
   local folder = os.tmpname()
   os.remove(folder)

@@ -30,7 +30,7 @@ local function load_command(options, contender, row)
 end
 
 function group.run(options, rows)
-  options.load = shell.compile("load", "load/*.c")
+  options.load = shell.compile_load()
   options.libev_server = shell.compile("libev_udp_server", "servers/libev_udp_server.c", "-lev")
   local found = contenders.find(options, { "libev", "twistlua" })
   for _, row in ipairs(rows) do

@@ -57,7 +57,7 @@ local function load_command(options, contender, row)
 end
 
 function group.run(options, rows)
-  options.load = shell.compile("load", "load/*.c", "-lssl -lcrypto")
+  options.load = shell.compile_load()
   local list = who(options)
   for _, row in ipairs(rows) do
     local figures = report.rounds(list, function(contender)
